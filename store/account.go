@@ -1,0 +1,111 @@
+package store
+
+import "context"
+
+// An Account is one account's store: its log, and what hangs on it. It is safe
+// for concurrent use. Reads that find nothing answer ErrNotFound.
+type Account interface {
+	// Journal is the conversation of what belongs to no conversation of people.
+	Journal(ctx context.Context) (Conversation, error)
+	// Direct is the conversation of agents a and b (in either order; they may be
+	// the same), created at its first use with its secret durable before its first
+	// row. It is cheap while somebody holds the conversation.
+	Direct(ctx context.Context, a, b AgentID) (Conversation, error)
+	// FindDirect is Direct for readers: it creates nothing.
+	FindDirect(ctx context.Context, a, b AgentID) (ConversationID, error)
+
+	// Append queues a batch and returns at once; b.Done is called later.
+	Append(b *Batch)
+	// Newest is the ordinal of the last record committed; 0 for an empty log.
+	Newest() Ordinal
+	// Watch registers a channel that gets a value (without waiting, so it should hold
+	// one) after each group that was committed. The func ends it.
+	Watch(ch chan<- struct{}) (stop func())
+
+	// Read yields up to max entries of the whole log that follow after, in order.
+	Read(ctx context.Context, after Ordinal, max int, yield func(*Entry) error) error
+	// Page yields a part of what an agent may see and says whether it holds all that
+	// is left in its direction. The Entry is valid during the call only.
+	Page(ctx context.Context, p Page, yield func(*Entry) error) (complete bool, err error)
+	// Count is the number of entries that p would yield without Max.
+	Count(ctx context.Context, p Page) (int, error)
+	// Visible says whether the agent may see the record, shredded or not.
+	Visible(ctx context.Context, agent AgentID, o Ordinal) (bool, error)
+	// Inbox yields up to max messages said to the agent by others that follow after.
+	Inbox(ctx context.Context, agent AgentID, after Ordinal, max int, yield func(*Entry) error) error
+	// InboxNewest is the ordinal of the last record in any of the agent's
+	// conversations; what an agent's cursor has passed needs no Inbox.
+	InboxNewest(ctx context.Context, agent AgentID) (Ordinal, error)
+	// Delivery is how far the agent has received; the zero value if nothing is known.
+	Delivery(ctx context.Context, agent AgentID) (Delivery, error)
+	// SaveDelivery keeps d with the next commit, or within a second.
+	SaveDelivery(agent AgentID, d Delivery)
+	// ArchiveID is the unpredictable id under which viewer knows the record (0 is the
+	// account itself, for webhooks): 26 characters of base32.
+	ArchiveID(viewer AgentID, o Ordinal) string
+	// ParseArchiveID undoes ArchiveID. An id that is not viewer's answers ErrNotFound.
+	ParseArchiveID(viewer AgentID, id string) (Ordinal, error)
+
+	Conversations(ctx context.Context) ([]Summary, error)
+	// Transcript yields a conversation's records in order, for the operator.
+	Transcript(ctx context.Context, id ConversationID, yield func(*Entry) error) error
+	// Shred destroys a conversation: tombstone, then secret (durably), then rows.
+	Shred(ctx context.Context, id ConversationID) error
+
+	AddAgent(ctx context.Context, name, role string, c Credential) (Agent, error)
+	// ImportAgents adds many agents with a credential each in one transaction, and
+	// answers one error for each: nil or ErrConflict.
+	ImportAgents(ctx context.Context, names []string, role string, c []Credential) ([]error, error)
+	Agent(ctx context.Context, name string) (Agent, error)
+	Agents(ctx context.Context) ([]Agent, error)
+	DisableAgent(ctx context.Context, id AgentID, disabled bool) error
+	// DeleteAgent removes the agent, her credentials and memberships. Conversations
+	// that nobody can see any more are shredded.
+	DeleteAgent(ctx context.Context, id AgentID) error
+	Credentials(ctx context.Context, id AgentID) ([]Credential, error)
+	// SetCredential adds a credential, or replaces the agent's of the same label.
+	SetCredential(ctx context.Context, c Credential) error
+	DeleteCredential(ctx context.Context, id int64) error
+
+	// Secret is the account's secret of that name, made from crypto/rand at the first
+	// call (size bytes) and kept sealed: "salt", "token", "id", "index".
+	Secret(ctx context.Context, name string, size int) ([]byte, error)
+	// Setting is a plain value that the running server has learned.
+	Setting(ctx context.Context, name string) (string, error)
+	SetSetting(ctx context.Context, name, value string) error
+
+	Endpoints(ctx context.Context) ([]Endpoint, error)
+	AddEndpoint(ctx context.Context, e Endpoint) error
+	// UpdateEndpoint changes what may change: Disabled, Why.
+	UpdateEndpoint(ctx context.Context, e Endpoint) error
+	DeleteEndpoint(ctx context.Context, id string) error
+	Advance(ctx context.Context, p Progress) error
+	// Retries are those of an endpoint that are not given up, by Next.
+	Retries(ctx context.Context, endpoint string) ([]Retry, error)
+	// Attempts are the newest of an endpoint's delivery log, newest first.
+	Attempts(ctx context.Context, endpoint string, max int) ([]Attempt, error)
+	// Entries reads single records by their ordinals, in order.
+	Entries(ctx context.Context, ordinals []Ordinal, yield func(*Entry) error) error
+
+	// SaveResumes keeps the sessions that a shutdown cut; TakeResumes gives and forgets
+	// them.
+	SaveResumes(ctx context.Context, r []Resume) error
+	TakeResumes(ctx context.Context) ([]Resume, error)
+
+	// Err is nil while the store takes writes, and else what stands in the way.
+	Err() error
+	// Close ends the account's goroutines after what was appended is decided. It may
+	// be called twice.
+	Close() error
+}
+
+// A Summary is a conversation in a list.
+type Summary struct {
+	ID       ConversationID
+	Nature   Nature
+	Agents   []AgentID
+	Records  int64
+	First    Ordinal
+	Last     Ordinal
+	Shredded bool
+}

@@ -1,0 +1,53 @@
+package store
+
+import "time"
+
+// An Endpoint is where an account wants its events sent.
+type Endpoint struct {
+	ID       string // "wh_…"
+	URL      string
+	Events   []string // names and wildcards such as "agent.*"; empty is all
+	Secret   string   // "whsec_…"; kept sealed
+	Created  time.Time
+	Disabled bool
+	Why      string // why it is disabled
+	// Cursor is how far the log has been read for this endpoint: every event up to it
+	// was delivered, or stands in a Retry.
+	Cursor Ordinal
+}
+
+// A Retry is an event that an endpoint did not take yet.
+type Retry struct {
+	Endpoint string
+	Ordinal  Ordinal
+	Attempt  int       // attempts made so far
+	Next     time.Time // when to try again; zero when given up (a dead letter)
+	First    time.Time // when it was tried first
+}
+
+// An Attempt is one try to deliver, as the delivery log keeps it.
+type Attempt struct {
+	ID           string // "dlv_…"
+	Endpoint     string
+	Ordinal      Ordinal
+	Conversation ConversationID
+	Event        string
+	Number       int // 1 for the first
+	At           time.Time
+	Status       int // of HTTP; 0 when there was no answer
+	Took         time.Duration
+	Err          string // what went wrong, for people; never a secret or a body
+	Answer       []byte // first 4 KiB of the answer, kept sealed with the conversation's secret
+}
+
+// A Progress is what one round of an endpoint's deliveries came to, kept in one
+// transaction: the attempts for the log, the retries to put in place (those with
+// the same endpoint and ordinal are replaced), those that are settled, and how far
+// the log has been read.
+type Progress struct {
+	Endpoint string
+	Attempts []Attempt
+	Retries  []Retry
+	Settled  []Ordinal
+	Cursor   Ordinal // 0 leaves it
+}
