@@ -16,6 +16,9 @@ type Account interface {
 
 	// Append queues a batch and returns at once; b.Done is called later.
 	Append(b *Batch)
+	// OnGroup registers the one func that the dispatcher calls after it has called the
+	// Dones of a group of commits. It is set before the first Append and must not wait.
+	OnGroup(f func())
 	// Newest is the ordinal of the last record committed; 0 for an empty log.
 	Newest() Ordinal
 	// Watch registers a channel that gets a value (without waiting, so it should hold

@@ -1,0 +1,106 @@
+package sqlite
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/store/keys"
+)
+
+// A Config says which account's files to open, and how.
+type Config struct {
+	Dir     string // data/accounts/<id>
+	Account string
+	// Keys are the account's secrets, in another folder. They stay open when the
+	// account closes, and are closed by whoever opened them, afterwards.
+	Keys *keys.Account
+	// Sealed says whether records are encrypted. Credentials, tokens and what a
+	// session leaves behind are sealed in any case.
+	Sealed bool
+	// Retention is how long records are kept; 0 is for ever. A conversation's secret
+	// is replaced after a quarter of it at the latest.
+	Retention time.Duration
+	Now       func() time.Time // nil is time.Now
+	Log       *slog.Logger     // nil logs nothing
+	// Commits holds a value for each commit in flight: one channel for all accounts
+	// of a process bounds how many sync at a time. It may be nil.
+	Commits chan struct{}
+	// Idle is after how much time without use files are closed and caches emptied,
+	// until they are needed again; 0 is never.
+	Idle time.Duration
+}
+
+// An Account is an account's store. It implements store.Account.
+type Account struct {
+	// Fixed once the account is open.
+	cfg     Config
+	path    string
+	now     func() time.Time
+	log     *slog.Logger
+	ids     *archiveIDs
+	marker  *marker
+	journal *conversation
+
+	queue   queue
+	decided chan *group // from the writer to the dispatcher
+	free    chan *group // and back
+	pool    pool
+	keeper  keeper
+	tasks   sync.WaitGroup // what Append and Shred started beside themselves
+	loops   sync.WaitGroup
+
+	// gate is held for reading through each transaction, and for writing while the
+	// write-ahead log begins anew.
+	gate sync.RWMutex
+
+	newest           atomic.Int64
+	earliest         atomic.Int64 // time since the last complete span
+	nextConversation atomic.Int64 // the last id that was given
+	nextAgent        atomic.Int64
+	trouble          atomic.Pointer[error] // what Err answers
+	onGroup          atomic.Pointer[func()]
+	used             atomic.Bool // since the keeper last looked
+
+	open       registry
+	boxes      boxes
+	agents     boxes
+	spans      spans
+	deliveries deliveries
+	secrets    secrets
+	watchers   watchers
+
+	closing sync.Once
+	closed  error
+}
+
+var _ store.Account = (*Account)(nil)
+
+// Newest is the ordinal of the last record committed.
+func (a *Account) Newest() store.Ordinal { return store.Ordinal(a.newest.Load()) }
+
+// Err is nil while the account takes writes.
+func (a *Account) Err() error {
+	if err := a.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// Journal is the conversation of what belongs to no conversation of people.
+func (a *Account) Journal(ctx context.Context) (store.Conversation, error) {
+	if err := a.freshen(ctx, a.journal); err != nil {
+		return nil, err
+	}
+	return a.journal, nil
+}
+
+// Close ends the account's goroutines after what was appended is decided. It may be
+// called twice.
+func (a *Account) Close() error {
+	a.closing.Do(func() { a.closed = a.shut() })
+	return a.closed
+}

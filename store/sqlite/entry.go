@@ -1,0 +1,162 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/store/seal"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// What readers fetch at a time at most: they hold a connection for so long, and
+// memory for so much.
+const (
+	sliceRows  = 256
+	sliceBytes = 1 << 20
+)
+
+// A record is a row of the log as it stands there.
+type record struct {
+	entry      store.Entry
+	at         int64
+	generation int64
+	sealed     []byte
+}
+
+const columns = "ordinal, conversation, n, at, kind, actor, generation, sealed"
+
+func scan(r conn.Row) record {
+	return record{
+		entry: store.Entry{
+			Ordinal:      store.Ordinal(r.Int(0)),
+			Conversation: store.ConversationID(r.Int(1)),
+			N:            r.Int(2),
+			At:           time.UnixMilli(r.Int(3)).UTC(),
+			Kind:         store.Kind(r.Int(4)),
+			Actor:        store.AgentID(r.Int(5)),
+		},
+		at:         r.Int(3),
+		generation: r.Int(6),
+		sealed:     r.Blob(7),
+	}
+}
+
+// unsealed fills in the entry's Data, with buf's memory. A record whose secret is
+// gone stays locked, as does one that was changed: that is logged, and told to those
+// who read transcripts, but stops nobody from reading on.
+func (a *Account) unsealed(ctx context.Context, r *record, buf []byte) ([]byte, error) {
+	e := &r.entry
+	if r.generation == 0 {
+		e.Data = r.sealed
+		return buf, nil
+	}
+	box, err := a.box(ctx, e.Conversation, r.generation)
+	if err == nil {
+		place := seal.Place{Kind: uint8(e.Kind), N: e.N, Actor: int64(e.Actor), At: r.at}
+		if buf, err = box.Open(buf[:0], r.sealed, &place); err == nil {
+			e.Data = buf
+			return buf, nil
+		}
+		a.log.Error("a record was changed outside the server", "ordinal", e.Ordinal, "conversation", e.Conversation)
+		err = store.ErrTampered
+	}
+	if !locked(err) {
+		return nil, err
+	}
+	e.Locked = true
+	return nil, nil
+}
+
+// give unseals records and yields their entries.
+func (a *Account) give(ctx context.Context, rs []record, yield func(*store.Entry) error) error {
+	var buf []byte
+	for i := range rs {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var err error
+		if buf, err = a.unsealed(ctx, &rs[i], buf); err != nil {
+			return err
+		}
+		if err := yield(&rs[i].entry); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Read yields up to max entries of the whole log that follow after.
+func (a *Account) Read(ctx context.Context, after store.Ordinal, max int, yield func(*store.Entry) error) error {
+	for max > 0 {
+		rs, more, err := a.slice(ctx, `SELECT `+columns+`
+			FROM log
+			WHERE ordinal > ?
+			ORDER BY ordinal
+			LIMIT ?`, int64(after), min(max, sliceRows))
+		if err != nil {
+			return fmt.Errorf("read the log: %w", err)
+		}
+		if err := a.give(ctx, rs, yield); err != nil || !more {
+			return err
+		}
+		after = rs[len(rs)-1].entry.Ordinal
+		max -= len(rs)
+	}
+	return nil
+}
+
+// slice fetches records until there are no more or they are enough to hold. Its last
+// argument is the query's limit.
+func (a *Account) slice(ctx context.Context, query string, args ...any) (rs []record, more bool, err error) {
+	limit := args[len(args)-1].(int)
+	err = a.read(ctx, func(db *conn.Conn) error {
+		bytes := 0
+		err := db.Query(query, args, func(r conn.Row) error {
+			rs = append(rs, scan(r))
+			bytes += len(rs[len(rs)-1].sealed)
+			if bytes >= sliceBytes {
+				return errEnough
+			}
+			return nil
+		})
+		more = err == errEnough || len(rs) == limit
+		return notEnough(err)
+	})
+	return rs, more, err
+}
+
+// Entries reads single records by their ordinals, in that order. What is not there
+// is left out.
+func (a *Account) Entries(ctx context.Context, ordinals []store.Ordinal, yield func(*store.Entry) error) error {
+	for len(ordinals) > 0 {
+		rs, n, err := a.fetch(ctx, ordinals)
+		if err != nil {
+			return fmt.Errorf("read records: %w", err)
+		}
+		if err := a.give(ctx, rs, yield); err != nil {
+			return err
+		}
+		ordinals = ordinals[n:]
+	}
+	return nil
+}
+
+// fetch reads the first n of the ordinals, as many as are enough to hold.
+func (a *Account) fetch(ctx context.Context, ordinals []store.Ordinal) (rs []record, n int, err error) {
+	err = a.read(ctx, func(db *conn.Conn) error {
+		bytes := 0
+		for n < len(ordinals) && n < sliceRows && bytes < sliceBytes {
+			if _, err := db.One("SELECT "+columns+" FROM log WHERE ordinal = ?", []any{int64(ordinals[n])}, func(r conn.Row) {
+				rs = append(rs, scan(r))
+				bytes += len(rs[len(rs)-1].sealed)
+			}); err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	return rs, n, err
+}

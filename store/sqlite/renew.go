@@ -1,0 +1,85 @@
+package sqlite
+
+import (
+	"context"
+	"time"
+
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// secretAge is how old a secret may get.
+func (a *Account) secretAge() time.Duration {
+	if r := a.cfg.Retention / 4; r > 0 && r < secretFor {
+		return r
+	}
+	return secretFor
+}
+
+// stale says whether a conversation needs a new secret: its own is too old, or the
+// account has become a sealed one.
+func (a *Account) stale(c *conversation) bool {
+	if !a.cfg.Sealed {
+		return false
+	}
+	s := c.sealing.Load()
+	return s.box == nil || a.now().UnixMilli()-s.made >= a.secretAge().Milliseconds()
+}
+
+// freshen gives a conversation a new secret, if it needs one.
+func (a *Account) freshen(ctx context.Context, c *conversation) error {
+	if !a.stale(c) {
+		return nil
+	}
+	_, err := a.open.once(pairID(c.id), func() (*conversation, error) {
+		if !a.stale(c) { // somebody else was first
+			return c, nil
+		}
+		return c, a.renew(ctx, c)
+	})
+	return err
+}
+
+// freshenSoon is freshen for those who don't wait.
+func (a *Account) freshenSoon(c *conversation) {
+	if !a.stale(c) || !c.renewing.CompareAndSwap(false, true) {
+		return
+	}
+	started := a.start(func() {
+		defer c.renewing.Store(false)
+		if err := a.freshen(context.Background(), c); err != nil {
+			a.log.Warn("a conversation keeps its old secret for now", "conversation", c.id, "err", err)
+		}
+	})
+	if !started {
+		c.renewing.Store(false)
+	}
+}
+
+// renew makes the next generation. Records that were appended meanwhile have the old
+// one; each says its own.
+func (a *Account) renew(ctx context.Context, c *conversation) error {
+	var last int64
+	if err := a.read(ctx, func(db *conn.Conn) (err error) {
+		last, err = db.Number("SELECT max(generation) FROM generation WHERE conversation = ?", int64(c.id))
+		return err
+	}); err != nil {
+		return err
+	}
+	s, commitment, err := a.newSecret(ctx, c.id, last+1)
+	if err != nil {
+		return err
+	}
+	err = a.update(ctx, func(db *conn.Conn) error {
+		if err := insertGeneration(db, c.id, s, commitment); err != nil {
+			return err
+		}
+		return db.Exec("UPDATE conversation SET generation = ? WHERE id = ?", s.generation, int64(c.id))
+	})
+	if err != nil {
+		a.forgetSecret(ctx, keys.ID{Owner: keys.OfConversation, Number: int64(c.id), Generation: s.generation})
+		return err
+	}
+	c.sealing.Store(s)
+	return nil
+}

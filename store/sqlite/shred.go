@@ -1,0 +1,145 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+
+	"parley.im/parley/store"
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// shredSlice is how many records are deleted in one transaction, so that nobody waits
+// for more than a few milliseconds.
+const shredSlice = 200
+
+// The states of a conversation's row.
+const (
+	whole     = 0
+	tombstone = 1 // decided: it will be shredded, if need be after the next start
+	gone      = 2
+)
+
+// Shred destroys a conversation: it marks it as such, destroys its secret durably, and
+// then deletes its records.
+func (a *Account) Shred(ctx context.Context, id store.ConversationID) error {
+	if err := a.shred(ctx, id); err != nil {
+		return fmt.Errorf("shred conversation %d: %w", id, err)
+	}
+	return nil
+}
+
+func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
+	if id == a.journal.id {
+		return fmt.Errorf("the journal stays: %w", store.ErrConflict)
+	}
+	err := a.update(ctx, func(db *conn.Conn) error {
+		n, err := db.Number("SELECT count(*) FROM conversation WHERE id = ?", int64(id))
+		if err != nil || n == 0 {
+			return orNotFound(err)
+		}
+		return db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole)
+	})
+	if err != nil {
+		return err
+	}
+	return a.finishShred(ctx, id)
+}
+
+// finishShred does what a tombstone says. It can be done again at any point.
+func (a *Account) finishShred(ctx context.Context, id store.ConversationID) error {
+	// Nobody gets to begin what the next start would have to end: a caller who leaves
+	// does not stop it.
+	ctx = context.WithoutCancel(ctx)
+	if c := a.open.id(id); c != nil {
+		c.shredded.Store(true) // records appended until now go with the others
+	}
+	if err := a.cfg.Keys.Destroy(ctx, keys.OfConversation, int64(id)); err != nil {
+		return err
+	}
+	a.boxes.forget(int64(id))
+	for more := true; more; {
+		if err := a.update(ctx, func(db *conn.Conn) (err error) {
+			more, err = deleteSlice(db, id)
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return a.update(ctx, func(db *conn.Conn) error { return bury(db, id) })
+}
+
+// deleteSlice deletes some of a conversation's records, and says whether there may be
+// more. The newest ordinal is kept in their place, since none is used again.
+func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) {
+	if err := db.Exec(`INSERT OR REPLACE INTO meta (name, value)
+		SELECT 'newest', max(ordinal)
+		FROM log
+		HAVING max(ordinal) > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'newest')`); err != nil {
+		return false, err
+	}
+	if err := db.Exec(`DELETE FROM log
+		WHERE ordinal IN (SELECT ordinal FROM log WHERE conversation = ? LIMIT ?)`, int64(id), shredSlice); err != nil {
+		return false, err
+	}
+	n, err := db.Number("SELECT changes()")
+	return n == shredSlice, err
+}
+
+// bury ends a shredding. The conversation's row stays.
+func bury(db *conn.Conn, id store.ConversationID) error {
+	for _, statement := range []string{
+		"DELETE FROM member WHERE conversation = ?",
+		"DELETE FROM generation WHERE conversation = ?",
+		fmt.Sprintf("UPDATE conversation SET shredded = %d WHERE id = ?", gone),
+	} {
+		if err := db.Exec(statement, int64(id)); err != nil {
+			return err
+		}
+	}
+	return db.Exec("PRAGMA incremental_vacuum(256)")
+}
+
+// sweep ends what the last run of the program began: conversations that were to be
+// shredded, and secrets that were made for nothing.
+func (a *Account) sweep(ctx context.Context) error {
+	var unfinished []store.ConversationID
+	known := make(map[keys.ID]bool)
+	err := a.read(ctx, func(db *conn.Conn) error {
+		if err := db.Query("SELECT id FROM conversation WHERE shredded = ?", []any{tombstone}, func(r conn.Row) error {
+			unfinished = append(unfinished, store.ConversationID(r.Int(0)))
+			return nil
+		}); err != nil {
+			return err
+		}
+		if err := db.Query("SELECT conversation, generation FROM generation", nil, func(r conn.Row) error {
+			known[keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}] = true
+			return nil
+		}); err != nil {
+			return err
+		}
+		return db.Query("SELECT id FROM agent", nil, func(r conn.Row) error {
+			known[agentSecret(store.AgentID(r.Int(0)))] = true
+			return nil
+		})
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range unfinished {
+		if err := a.finishShred(ctx, id); err != nil {
+			return err
+		}
+	}
+	var orphans []keys.ID
+	for _, owner := range []keys.Owner{keys.OfConversation, keys.OfAgent} {
+		if err := a.cfg.Keys.All(ctx, owner, func(id keys.ID) {
+			if !known[id] {
+				orphans = append(orphans, id)
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	return a.cfg.Keys.Sweep(ctx, orphans)
+}

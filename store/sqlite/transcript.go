@@ -1,0 +1,154 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"parley.im/parley/store"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// Conversations lists all of the account's, also those that were shredded.
+func (a *Account) Conversations(ctx context.Context) ([]store.Summary, error) {
+	var all []store.Summary
+	err := a.read(ctx, func(db *conn.Conn) error {
+		return db.Query(`SELECT id, nature, a, b, n, first, last, shredded
+			FROM conversation
+			ORDER BY id`, nil, func(r conn.Row) error {
+			s := store.Summary{ID: store.ConversationID(r.Int(0)), Nature: store.Nature(r.Int(1)), Records: r.Int(4),
+				First: store.Ordinal(r.Int(5)), Last: store.Ordinal(r.Int(6)), Shredded: r.Int(7) != 0}
+			p := pair{store.AgentID(r.Int(2)), store.AgentID(r.Int(3))}
+			_ = p.each(func(id store.AgentID) error {
+				s.Agents = append(s.Agents, id)
+				return nil
+			})
+			all = append(all, s)
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list conversations: %w", err)
+	}
+	return all, nil
+}
+
+// Transcript yields a conversation's records in order. After the last it answers
+// ErrTampered if any of them is not what was written, or is missing; those that don't
+// open are yielded locked.
+func (a *Account) Transcript(ctx context.Context, id store.ConversationID, yield func(*store.Entry) error) error {
+	t, err := a.transcript(ctx, id)
+	if err != nil {
+		return fmt.Errorf("transcript of conversation %d: %w", id, err)
+	}
+	for t.n < t.header.n {
+		if err := t.slice(ctx, yield); err != nil {
+			return fmt.Errorf("transcript of conversation %d: %w", id, err)
+		}
+	}
+	if fault := t.fault(); fault != nil {
+		return fmt.Errorf("transcript of conversation %d: %w", id, fault)
+	}
+	return nil
+}
+
+// Verify reads all conversations and answers what is not as it was written: an error
+// for each that is affected, joined. Each is an ErrTampered.
+func (a *Account) Verify(ctx context.Context) error {
+	all, err := a.Conversations(ctx)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, s := range all {
+		if s.Shredded {
+			continue
+		}
+		err := a.Transcript(ctx, s.ID, func(*store.Entry) error { return nil })
+		if err != nil && !errors.Is(err, store.ErrTampered) {
+			return err
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// A transcript is a conversation while it is read and compared with its header.
+type transcript struct {
+	a      *Account
+	id     store.ConversationID
+	header header
+	n      int64 // read so far
+	last   store.Ordinal
+	hash   [32]byte
+	holes  int64
+	wrong  []int64 // n of records that don't open, or are out of order
+}
+
+// tellWrong is how many records an error names.
+const tellWrong = 8
+
+func (a *Account) transcript(ctx context.Context, id store.ConversationID) (*transcript, error) {
+	t := &transcript{a: a, id: id}
+	found := false
+	err := a.read(ctx, func(db *conn.Conn) (err error) {
+		found, err = db.One(`SELECT n, last, hash
+			FROM conversation
+			WHERE id = ? AND shredded = 0`, []any{int64(id)}, func(r conn.Row) {
+			t.header.n, t.header.last = r.Int(0), r.Int(1)
+			copy(t.header.hash[:], r.Blob(2))
+		})
+		return err
+	})
+	if err == nil && !found {
+		err = store.ErrNotFound
+	}
+	return t, err
+}
+
+// slice yields some records. Those that were appended since the header was read are
+// left for another time.
+func (t *transcript) slice(ctx context.Context, yield func(*store.Entry) error) error {
+	rs, _, err := t.a.slice(ctx, `SELECT `+columns+`
+		FROM log
+		WHERE conversation = ? AND n > ? AND n <= ?
+		ORDER BY n
+		LIMIT ?`, int64(t.id), t.n, t.header.n, sliceRows)
+	if err != nil {
+		return err
+	}
+	if len(rs) == 0 { // the rest is missing
+		t.holes += t.header.n - t.n
+		t.n = t.header.n
+		return nil
+	}
+	for i := range rs {
+		e := &rs[i].entry
+		t.holes += e.N - t.n - 1
+		if e.Ordinal <= t.last {
+			t.wrong = append(t.wrong, e.N)
+		}
+		t.n, t.last, t.hash = e.N, e.Ordinal, chain(t.hash, rs[i].sealed)
+	}
+	return t.a.give(ctx, rs, func(e *store.Entry) error {
+		if e.Locked {
+			t.wrong = append(t.wrong, e.N)
+		}
+		return yield(e)
+	})
+}
+
+// fault says what is not as it was written.
+func (t *transcript) fault() error {
+	switch {
+	case t.holes > 0:
+		return fmt.Errorf("%d of %d records are missing: %w", t.holes, t.header.n, store.ErrTampered)
+	case len(t.wrong) > tellWrong:
+		return fmt.Errorf("%d records don't open, record %d is the first: %w", len(t.wrong), t.wrong[0], store.ErrTampered)
+	case len(t.wrong) > 0:
+		return fmt.Errorf("records %d don't open: %w", t.wrong, store.ErrTampered)
+	case t.hash != t.header.hash || int64(t.last) != t.header.last:
+		return fmt.Errorf("its records are not those that its header knows: %w", store.ErrTampered)
+	}
+	return nil
+}
