@@ -1,0 +1,216 @@
+package conf
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A File is parley.toml with its defaults filled in. Paths are absolute, or
+// relative to the working directory if the configuration's own path was.
+type File struct {
+	// The folder of all that is kept but keys.
+	Data string `toml:"data" default:"'data'"`
+	// The folder of the keys that conversations are encrypted with. It must be another
+	// one than data, and neither may lie within the other: best on another disk, and in
+	// other backups.
+	Keys string `toml:"keys" default:"'keys'"`
+	// The key that protects all other keys: 32 bytes in base64 or hexadecimal. Without
+	// it nothing can be read again, so keep a copy in a safe place. Either
+	// { file = "path" }, a file of mode 0600, or { env = "NAME" }.
+	RootKey Secret `toml:"root_key" default:"{ file = 'root.key' }"`
+
+	// Where the server listens. Each is an address such as "[::]:5222" or a list of them; ""
+	// switches it off. Every listener speaks TLS: no option turns it off.
+	Listen Listen `toml:"listen"`
+	// Who may look into the running server.
+	Admin Admin `toml:"admin"`
+	// A certificate, as PEM files: a chain that begins with the server's own. Which domains it is
+	// for stands in the certificate. The first is also shown to who names no domain (no
+	// SNI). Read again on SIGHUP.
+	Certificates []Certificate `toml:"certificate"`
+	// What one peer may ask of the server. Names that end in _before_login hold until somebody
+	// has signed in.
+	Limits Limits `toml:"limits"`
+	// Sessions that lost their connection.
+	Resume Resume `toml:"resume"`
+	// How agents sign in.
+	Auth Auth `toml:"auth"`
+	// What agents find in their contact lists.
+	Roster Roster `toml:"roster"`
+	// What agents read again later.
+	Archive Archive `toml:"archive"`
+	// How long what was said is kept, by the account's profile: "30d" and the like. An account may
+	// ask for less with an option of its own; the shorter one holds. "" is for ever.
+	Retention Retention `toml:"retention"`
+	// How events are sent to the receivers that accounts name.
+	Webhook Webhook `toml:"webhook"`
+	// What the server tells its operator, on standard error.
+	Log Log `toml:"log"`
+	// An account: a customer with a domain, agents, stores and keys of its own. Accounts can
+	// also be files of their own in the folder accounts.d beside this file, with the same
+	// options and without the [[account]] line; 'parley account add' writes such files.
+	Accounts []Account `toml:"account"`
+
+	path   string
+	sets   []string          // what overrode options
+	origin map[string]string // where each key stands: "parley.toml:14"
+}
+
+// Listen is the table [listen].
+type Listen struct {
+	// XMPP with STARTTLS; nothing else is offered before it.
+	StartTLS []string `toml:"starttls" default:"'[::]:5222'"`
+	// XMPP with TLS from the first byte.
+	TLS []string `toml:"tls" default:"'[::]:5223'"`
+	// HTTPS: health, metrics.
+	HTTPS []string `toml:"https" default:"'[::]:8443'"`
+	// The unix socket through which the operator's commands reach a running server; ""
+	// is control.sock in the data folder.
+	Control string `toml:"control" default:"''"`
+}
+
+// Admin is the table [admin].
+type Admin struct {
+	// Networks that may read /readyz and /metrics over HTTPS.
+	Networks []netip.Prefix `toml:"networks" default:"['127.0.0.0/8', '::1/128']"`
+}
+
+// A Certificate is a pair of PEM files.
+type Certificate struct {
+	// The file of the certificate and what leads from it to a root.
+	Cert string `toml:"cert" example:"'tls/cert.pem'"`
+	// The file of its private key.
+	Key string `toml:"key" example:"'tls/key.pem'"`
+}
+
+// Limits is the table [limits].
+type Limits struct {
+	// Bytes in a stanza.
+	Stanza            Size `toml:"stanza" default:"'256 KiB'" min:"10000"`
+	StanzaBeforeLogin Size `toml:"stanza_before_login" default:"'10 KiB'" min:"1024"`
+	// Elements inside one another.
+	Depth            int `toml:"depth" default:"64" min:"8"`
+	DepthBeforeLogin int `toml:"depth_before_login" default:"8" min:"3"`
+	// Attributes of one element.
+	Attributes            int `toml:"attributes" default:"64" min:"8"`
+	AttributesBeforeLogin int `toml:"attributes_before_login" default:"16" min:"8"`
+	// Elements in a stanza, at all depths.
+	Children            int `toml:"children" default:"4096" min:"16"`
+	ChildrenBeforeLogin int `toml:"children_before_login" default:"32" min:"8"`
+
+	// How long a TLS handshake may take.
+	Handshake time.Duration `toml:"handshake" default:"'10s'" min:"1s"`
+	// How long it may take from connecting to being signed in, all in all.
+	Login time.Duration `toml:"login" default:"'30s'" min:"1s"`
+	// Connections that have not signed in yet: in all, and from one address (an IPv6
+	// network of 64 bits counts as one). 0 is no limit.
+	Unauthenticated           int `toml:"unauthenticated" default:"10000" min:"0"`
+	UnauthenticatedPerAddress int `toml:"unauthenticated_per_address" default:"256" min:"0"`
+	// What one session may send, on average; a burst of one second's worth passes. The server
+	// reads more slowly from who sends more. 0 is no limit.
+	BytesPerSecond   Size `toml:"bytes_per_second" default:"'8 MiB'" min:"0"`
+	StanzasPerSecond int  `toml:"stanzas_per_second" default:"0" min:"0"`
+	// Sessions of one agent at a time.
+	SessionsPerAgent int `toml:"sessions_per_agent" default:"32" min:"1"`
+	// Stanzas, and their bytes, that wait for a device which reads too slowly. When there are
+	// more, its session ends; nothing is lost.
+	Queue      int  `toml:"queue" default:"1024" min:"16"`
+	QueueBytes Size `toml:"queue_bytes" default:"'4 MiB'" min:"65536"`
+	// After this long without a word the server asks whether the peer is still there ...
+	Idle time.Duration `toml:"idle" default:"'5m'" min:"1s"`
+	// ... and when nothing has come this long after that, it is gone.
+	IdleAnswer time.Duration `toml:"idle_answer" default:"'1m'" min:"1s"`
+}
+
+// Resume is the table [resume].
+type Resume struct {
+	// How long one can be taken up again. "0s" switches it off.
+	For time.Duration `toml:"for" default:"'5m'" min:"0s"`
+}
+
+// Auth is the table [auth].
+type Auth struct {
+	// Rounds of hashing for a password. A new value holds for accounts without agents; in
+	// others every password has to be issued anew.
+	Iterations int `toml:"iterations" default:"100000" min:"10000"`
+	// Whether SCRAM-SHA-1 is offered, for old clients.
+	SHA1 bool `toml:"sha1" default:"true"`
+	// Whether wrong passwords lock a name for the address they came from, ...
+	Lockout bool `toml:"lockout" default:"true"`
+	// ... after how many of them, ...
+	LockoutFailures int `toml:"lockout_failures" default:"5" min:"1"`
+	// ... and for how long at first; it grows.
+	LockoutFor time.Duration `toml:"lockout_for" default:"'5m'" min:"1s"`
+	// Whether new passwords are held to the rules that follow; also, they may not be
+	// the agent's name or a common password.
+	PasswordPolicy bool `toml:"password_policy" default:"true"`
+	// Characters in a password, at least.
+	PasswordLength int `toml:"password_length" default:"8" min:"1"`
+	// Digits and symbols among them, at least.
+	PasswordDigitsOrSymbols int `toml:"password_digits_or_symbols" default:"2" min:"0"`
+}
+
+// Roster is the table [roster].
+type Roster struct {
+	// Whether the agents of an account find each other there, in a group of their own.
+	Colleagues bool `toml:"colleagues" default:"true"`
+	// Accounts with more agents go without that group: everybody's presence would go to
+	// everybody.
+	ColleaguesMax int `toml:"colleagues_max" default:"1000" min:"0"`
+}
+
+// Archive is the table [archive].
+type Archive struct {
+	// Messages in one page of an answer, at most.
+	Page int `toml:"page" default:"250" min:"1"`
+}
+
+// Retention is the table [retention]: zero is for ever.
+type Retention struct {
+	Solo       time.Duration `toml:"solo" default:"''"`
+	Starter    time.Duration `toml:"starter" default:"''"`
+	Plus       time.Duration `toml:"plus" default:"''"`
+	Enterprise time.Duration `toml:"enterprise" default:"''"`
+}
+
+// Webhook is the table [webhook].
+type Webhook struct {
+	// Networks that receivers may be in although they are private, such as "10.1.0.0/16".
+	// All others must have public addresses.
+	Allow []netip.Prefix `toml:"allow" default:"[]"`
+	// Ports of receivers outside those networks.
+	Ports []int `toml:"ports" default:"[80, 443, 8443]"`
+	// How long a receiver may take to answer, in all, ...
+	Timeout time.Duration `toml:"timeout" default:"'15s'" min:"1s"`
+	// ... and until a connection stands.
+	Connect time.Duration `toml:"connect" default:"'5s'" min:"1s"`
+	// Events on the way to one receiver at the same time.
+	Concurrency int `toml:"concurrency" default:"8" min:"1"`
+}
+
+// Log is the table [log].
+type Log struct {
+	// "debug", "info", "warn" or "error".
+	Level string `toml:"level" default:"'info'" one:"debug info warn error"`
+	// "text" or "json".
+	Format string `toml:"format" default:"'text'" one:"text json"`
+	// Whether the XML of sessions is shown at level "debug", without what was said and
+	// without sign-ins.
+	Wire bool `toml:"wire" default:"false"`
+}
+
+// An Account is one customer of the installation.
+type Account struct {
+	// Names the account in commands and folders: 1 to 32 of a-z, 0-9 and "-".
+	ID string `toml:"id" example:"'desk'"`
+	// The account's XMPP domain, what follows the @ in its agents' addresses.
+	Domain string `toml:"domain" example:"'desk.example'"`
+	// "solo", "starter", "plus", or "enterprise", which encrypts what is stored.
+	Profile string `toml:"profile" default:"'enterprise'" one:"solo starter plus enterprise"`
+	// Whether nobody may sign in.
+	Disabled bool `toml:"disabled" default:"false"`
+	// How long what was said is kept, at most: see [retention].
+	Retention time.Duration `toml:"retention" default:"''"`
+	// Overrides auth.sha1 for this account.
+	SHA1 *bool `toml:"sha1" example:"true"`
+}
