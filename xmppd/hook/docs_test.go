@@ -1,0 +1,99 @@
+package hook
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"parley.im/parley/store"
+)
+
+// What docs/webhooks.md shows is what is sent.
+func TestDocsShowRealBodies(t *testing.T) {
+	a := desk(named("qzv4xk2m7ts3hbc5ndyw6rpgle"))
+	hello := said(store.Message{Type: "chat", From: "anna@desk.example/phone", To: "ben@desk.example",
+		ID: "a1", OriginID: "a1", Lang: "en", Inner: []byte("<body>Hello</body>")})
+	event := func(kind store.Kind, data string) *store.Entry {
+		e := *hello
+		e.Kind, e.Data = kind, []byte(data)
+		return &e
+	}
+	available := event(store.KindAgentAvailable, `{"agent":{"jid":"anna@desk.example"}}`)
+	failed := event(store.KindLoginFailed,
+		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
+	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
+
+	page, err := os.ReadFile("../../docs/webhooks.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := blocks(string(page), "json")
+	want := []struct {
+		entry *store.Entry
+		thin  bool
+	}{{hello, false}, {hello, true}, {available, false}, {failed, false}, {test, false}}
+	if len(shown) != len(want) {
+		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
+	}
+	for i, w := range want {
+		body, err := render(&a, w.entry, w.thin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b bytes.Buffer
+		if err := json.Compact(&b, []byte(shown[i])); err != nil || b.String() != string(body) {
+			t.Errorf("the page shows (%v)\n%s\nand what is sent is\n%s", err, b.Bytes(), body)
+		}
+	}
+}
+
+// blocks are the code blocks of a language in a page.
+func blocks(page, lang string) []string {
+	var list []string
+	for _, part := range strings.Split(page, "```"+lang+"\n")[1:] {
+		text, _, _ := strings.Cut(part, "```")
+		list = append(list, text)
+	}
+	return list
+}
+
+// testdata/webhook is for receivers' developers; what it says must be so.
+func TestVectors(t *testing.T) {
+	files, err := filepath.Glob("../../testdata/webhook/*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("vectors: %d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := vector(string(text))
+		at, err := strconv.ParseInt(v["webhook-timestamp"], 10, 64)
+		if err != nil {
+			t.Errorf("%s: %v", f, err)
+		}
+		body := []byte(v["body"])
+		if got := Sign(v["secret"], v["webhook-id"], time.Unix(at, 0), body); got != v["webhook-signature"] {
+			t.Errorf("%s: Sign = %s, want %s", f, got, v["webhook-signature"])
+		}
+		if got := HMAC(v["token"], body); got != v["x-vvc-hmac"] {
+			t.Errorf("%s: HMAC = %s, want %s", f, got, v["x-vvc-hmac"])
+		}
+	}
+}
+
+func vector(text string) map[string]string {
+	v := make(map[string]string)
+	for line := range strings.Lines(text) {
+		if name, value, ok := strings.Cut(strings.TrimSuffix(line, "\n"), " "); ok && name != "#" {
+			v[name] = strings.TrimLeft(value, " ")
+		}
+	}
+	return v
+}

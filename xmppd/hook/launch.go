@@ -1,0 +1,138 @@
+package hook
+
+import (
+	"context"
+	"time"
+
+	"parley.im/parley/store"
+)
+
+// pause follows what the store could not do.
+const pause = 5 * time.Second
+
+// full says whether so much has failed that nothing new is tried.
+func (w *worker) full() bool { return w.live >= maxRows }
+
+// rowDue is when the first row is tried. There must be one.
+func (w *worker) rowDue() time.Time {
+	due := w.rows[0].due
+	if w.full() && w.probe.Before(due) {
+		return w.probe
+	}
+	return due
+}
+
+// fill reads the log into the window. It says whether there may be more to read
+// at once.
+func (w *worker) fill(ctx context.Context) bool {
+	if len(w.window) >= readAhead*w.c.Concurrency || w.full() || w.pos >= w.store.Newest() {
+		return false
+	}
+	entries, to, err := w.tail.read(ctx, w.pos)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.log.Error("log cannot be read for webhooks", "id", w.pos, "err", err, "wait", pause)
+			w.hold = time.Now().Add(pause)
+		}
+		return false
+	}
+	now := time.Now()
+	for _, e := range entries {
+		if len(w.window) >= readAhead*w.c.Concurrency {
+			to = e.Ordinal - 1
+			break
+		}
+		if !wants(&w.endpoint, e) {
+			continue
+		}
+		if ev := w.prepare(e); ev != nil {
+			w.window = append(w.window, &job{ordinal: e.Ordinal, due: eventTime(e, now), event: ev})
+		}
+	}
+	more := to > w.pos
+	w.pos = to
+	w.moved(now)
+	return more
+}
+
+// prepare renders an entry, or answers nil if there is nothing to send.
+func (w *worker) prepare(e *store.Entry) *event {
+	body, err := render(w.account, e, w.thin)
+	if err != nil {
+		w.log.Error("record cannot be sent as a webhook", "id", e.Ordinal, "err", err)
+		return nil
+	}
+	return &event{
+		ordinal: e.Ordinal, conversation: e.Conversation, name: e.Kind.Event(),
+		id: w.account.eventID(e.Ordinal), body: body,
+	}
+}
+
+// launch starts as many requests as may be in flight.
+func (w *worker) launch(ctx context.Context) {
+	for w.flying < w.limit && ctx.Err() == nil {
+		now := time.Now()
+		if now.Before(w.hold) {
+			return
+		}
+		j := w.pick(now)
+		if j == nil {
+			return
+		}
+		if j.event == nil && !w.reread(ctx, j) {
+			continue
+		}
+		if j.first.IsZero() {
+			j.first = now
+		}
+		j.flying = true
+		w.flying++
+		w.wg.Go(func() { w.results <- result{j, w.poster.post(w.requests, j.event, j.attempt+1)} })
+	}
+}
+
+// pick is the next job to start: of the first new event and the first row the
+// one that has been due for longer, so that neither starves the other.
+func (w *worker) pick(now time.Time) *job {
+	var fresh *job
+	if !w.full() {
+		for _, j := range w.window {
+			if !j.flying && !j.settled {
+				fresh = j
+				break
+			}
+		}
+	}
+	if len(w.rows) == 0 || w.rowDue().After(now) || fresh != nil && fresh.due.Before(w.rows[0].due) {
+		return fresh
+	}
+	if w.full() {
+		w.probe = now.Add(probeEvery)
+	}
+	return w.rows.take()
+}
+
+// reread gets the event of a row from the log. A record that was destroyed
+// meanwhile is settled.
+func (w *worker) reread(ctx context.Context, j *job) bool {
+	err := w.store.Entries(ctx, []store.Ordinal{j.ordinal}, func(e *store.Entry) error {
+		if !e.Locked {
+			j.event = w.prepare(e)
+		}
+		return nil
+	})
+	switch {
+	case err != nil && !gone(err):
+		if ctx.Err() == nil {
+			w.log.Error("log cannot be read for webhooks", "id", j.ordinal, "err", err, "wait", pause)
+			w.hold = time.Now().Add(pause)
+		}
+		w.rows.add(j)
+		return false
+	case j.event == nil:
+		w.settleRow(j)
+		w.saveWithin(settleAfter)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,122 @@
+package hook
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"time"
+
+	"parley.im/parley/store"
+)
+
+// maxAnswer is how much of an answer is kept.
+const maxAnswer = 4 << 10
+
+// A poster sends one endpoint's events. It is safe for concurrent use.
+type poster struct {
+	url, secret string
+	token       string
+	host        string
+	account     string
+	timeout     time.Duration
+	client      *http.Client
+	transport   *http.Transport
+}
+
+func newPoster(s *Sender, a *Account, e *store.Endpoint) *poster {
+	t := s.transport()
+	p := &poster{
+		url: e.URL, secret: e.Secret, token: a.Token,
+		host: s.c.Host, account: a.ID, timeout: s.c.Timeout,
+		transport: t,
+		client: &http.Client{
+			Transport: t,
+			// A redirect is an answer like any other, and a failure: following it would
+			// send the event to somebody whom nobody registered.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if p.host == "" {
+		p.host = a.Domain
+	}
+	return p
+}
+
+// An event is one record, made ready to be sent.
+type event struct {
+	ordinal      store.Ordinal
+	conversation store.ConversationID
+	name         string
+	id           string // "evt_…"
+	body         []byte
+}
+
+// An outcome is what came of one attempt.
+type outcome struct {
+	id      string // "dlv_…"
+	at      time.Time
+	took    time.Duration
+	status  int           // 0: no answer
+	after   time.Duration // what Retry-After asked for
+	answer  []byte
+	problem string // empty when it was delivered
+	aborted bool   // we broke it off: it says nothing about the endpoint
+}
+
+// post makes one attempt. Ending ctx breaks it off.
+func (p *poster) post(ctx context.Context, e *event, attempt int) (o outcome) {
+	start := time.Now()
+	o.at, o.id = start, deliveryID(start)
+	defer func() { o.took = time.Since(start) }()
+
+	// The whole attempt has one end, so that a receiver that drips its answer gains
+	// nothing.
+	limited, cancel := context.WithTimeout(ctx, p.timeout)
+	defer cancel()
+	req, err := p.request(limited, e, o.id, start, attempt)
+	if err != nil {
+		o.problem = "the endpoint's URL cannot be used"
+		return o
+	}
+	resp, err := p.client.Do(req)
+	if err != nil {
+		o.aborted = ctx.Err() != nil
+		o.problem = explain(err)
+		return o
+	}
+	defer resp.Body.Close() // what was not read is thrown away with the connection
+	o.status = resp.StatusCode
+	o.after = retryAfter(resp.Header, time.Now())
+	o.problem = judge(resp.StatusCode)
+	// The status has decided; an answer that breaks off is kept as far as it came.
+	o.answer, _ = io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
+	o.answer = o.answer[:min(len(o.answer), maxAnswer)]
+	return o
+}
+
+func (p *poster) request(ctx context.Context, e *event, delivery string, at time.Time, attempt int) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, p.url, bytes.NewReader(e.body))
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range [...][2]string{
+		{"Content-Type", "application/json; charset=utf-8"},
+		{"User-Agent", "Parley-Webhooks/1"},
+		{"Webhook-Id", e.id},
+		{"Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10)},
+		{"Webhook-Signature", Sign(p.secret, e.id, at, e.body)},
+		{"X-Vvc-Hmac", HMAC(p.token, e.body)},
+		{"X-Vvc-Host", p.host},
+		{"X-Vvc-Acct", p.account},
+		{"X-Parley-Event", e.name},
+		{"X-Parley-Attempt", strconv.Itoa(attempt)},
+		{"X-Parley-Delivery", delivery},
+	} {
+		req.Header.Set(h[0], h[1])
+	}
+	return req, nil
+}
+
+func (p *poster) close() { p.transport.CloseIdleConnections() }

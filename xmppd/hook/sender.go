@@ -1,0 +1,55 @@
+package hook
+
+import (
+	"context"
+	"sync"
+)
+
+// A Sender delivers webhooks for any number of accounts.
+type Sender struct {
+	c     Config
+	guard *guard
+
+	mu      sync.Mutex               // guards what follows
+	reloads map[string]chan struct{} // by account; each holds one signal
+}
+
+// New makes a sender. It does nothing before Run.
+func New(c Config) *Sender {
+	c = c.withDefaults()
+	return &Sender{c: c, guard: newGuard(&c), reloads: make(map[string]chan struct{})}
+}
+
+// Run delivers the account's events until ctx ends, then gives requests in
+// flight a last moment, keeps what came of them and returns. What is unfinished
+// is sent after the next start. It may run once at a time for each account.
+func (s *Sender) Run(ctx context.Context, a Account) error {
+	f := &feed{
+		s:       s,
+		account: &a,
+		log:     s.c.Log.With("account", a.ID),
+		tail:    &tail{store: a.Store},
+		workers: make(map[string]*worker),
+	}
+	return f.run(ctx, s.reload(a.ID))
+}
+
+// Reload tells the account's Run that endpoints were added, changed or removed.
+// It does not wait, and it is kept if Run has not begun.
+func (s *Sender) Reload(accountID string) {
+	select {
+	case s.reload(accountID) <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+func (s *Sender) reload(accountID string) chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ch := s.reloads[accountID]
+	if ch == nil {
+		ch = make(chan struct{}, 1)
+		s.reloads[accountID] = ch
+	}
+	return ch
+}
