@@ -1,0 +1,45 @@
+# One target for everything; CONTRIBUTING.md says what each is for.
+GO    ?= go
+TOOL   = $(GO) tool -modfile=tools.mod
+T     ?= 5s
+
+.PHONY: all test check talks fuzz bench interop format vet layers
+
+all:
+	$(GO) build -trimpath -o parley ./cmd/parley
+
+test:
+	$(GO) test ./...
+
+# What .ci/run runs.
+check: format vet
+	$(GO) test -race -shuffle=on -timeout 15m ./...
+	$(MAKE) --no-print-directory fuzz T=5s
+	$(MAKE) --no-print-directory interop
+
+format:
+	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(TOOL) staticcheck -checks inherit,ST1000,ST1020,ST1021,ST1022 ./...
+
+talks:
+	$(GO) test ./cmd/parley -run Talk -v
+
+# Each fuzz test in turn for T.
+fuzz:
+	@for p in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) || exit 1; \
+		done; \
+	done
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem -count 10 ./xmppd/wire ./store/... ./auth/... | tee bench.new
+	@if [ -f bench.old ]; then $(TOOL) benchstat bench.old bench.new; fi
+
+# Real clients against the built server.
+interop:
+	$(GO) build -o parley ./cmd/parley
+	testdata/clients/run ./parley

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/conf"
+	"parley.im/parley/store"
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite"
+)
+
+const (
+	tokenSize = 48              // bytes of an account's secret token
+	idleAfter = 5 * time.Minute // when an account's files are closed for a while
+)
+
+// An account is one customer of the installation.
+type account struct {
+	// Fixed.
+	inst     *installation
+	conf     conf.Account
+	id       string
+	domain   string
+	disabled bool
+	keep     time.Duration // how long what was said is kept; 0 is for ever
+	dir      string
+	keysDir  string
+	signIn   auth.Config
+	done     chan struct{} // closed when the account is
+
+	mu     sync.Mutex // guards what follows
+	before *account   // who still has the files; nil if nobody
+	opened bool
+	closed bool
+
+	// Fixed once open has returned.
+	keys  *keys.Account
+	store store.Account
+	auth  *auth.Account
+	token string // the secret token: 96 hexadecimal digits
+}
+
+func (i *installation) newAccount(f *conf.File, c conf.Account, before *account) *account {
+	a := &account{
+		inst: i, conf: c, id: c.ID, domain: c.Domain, disabled: c.Disabled, keep: f.Keep(c),
+		dir: dataDir(f, c.ID), keysDir: f.Keys, before: before, done: make(chan struct{}),
+	}
+	a.signIn = auth.Config{
+		Iterations: f.Auth.Iterations,
+		DropSHA1:   !f.OffersSHA1(c),
+		Lockout:    auth.Lockout{Off: !f.Auth.Lockout, Failures: f.Auth.LockoutFailures, For: f.Auth.LockoutFor},
+		Policy: auth.Policy{
+			Off: !f.Auth.PasswordPolicy, MinLength: f.Auth.PasswordLength,
+			MinDigitsOrSymbols: f.Auth.PasswordDigitsOrSymbols,
+		},
+		OnFailure: func(f auth.Failure) {
+			if i.onLoginFailed != nil {
+				i.onLoginFailed(a, f)
+			}
+		},
+	}
+	if f.Auth.PasswordDigitsOrSymbols == 0 {
+		a.signIn.Policy.MinDigitsOrSymbols = -1 // where zero is the default
+	}
+	return a
+}
+
+// open opens the account's keys and store, and makes them when they are new. It may
+// be called again and again.
+func (a *account) open(ctx context.Context) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return fmt.Errorf("account %s: %w", a.id, store.ErrUnavailable)
+	}
+	if a.opened {
+		return nil
+	}
+	if a.before != nil {
+		select {
+		case <-a.before.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		a.before = nil
+	}
+	if err := a.openAll(ctx); err != nil {
+		return fmt.Errorf("open account %s: %w", a.id, errors.Join(err, a.closeAll()))
+	}
+	a.opened = true
+	return nil
+}
+
+func (a *account) openAll(ctx context.Context) (err error) {
+	a.keys, err = keys.Open(ctx, keys.Config{
+		Dir: a.keysDir, Account: a.id, Root: a.inst.root, Now: a.inst.now, Log: a.inst.log,
+	})
+	if err != nil {
+		return err
+	}
+	st, err := sqlite.Open(ctx, sqlite.Config{
+		Dir: a.dir, Account: a.id, Keys: a.keys, Sealed: a.conf.Sealed(), Retention: a.keep,
+		Now: a.inst.now, Log: a.inst.log.With("account", a.id), Commits: a.inst.commits, Idle: idleAfter,
+	})
+	if err != nil {
+		return err
+	}
+	a.store = st
+	if a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now); err != nil {
+		return err
+	}
+	token, err := st.Secret(ctx, "token", tokenSize)
+	a.token = hex.EncodeToString(token)
+	return err
+}
+
+// close closes the account for good. It may be called twice.
+func (a *account) close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return nil
+	}
+	a.closed = true
+	defer close(a.done)
+	if err := a.closeAll(); err != nil {
+		return fmt.Errorf("close account %s: %w", a.id, err)
+	}
+	return nil
+}
+
+func (a *account) closeAll() (err error) {
+	if a.store != nil {
+		err = a.store.Close()
+	}
+	if a.keys != nil {
+		err = errors.Join(err, a.keys.Close())
+	}
+	return err
+}

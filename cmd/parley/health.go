@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+)
+
+// health is what the HTTPS listener answers: whether the server lives, whether it
+// can do its work, and its figures.
+type health struct {
+	server *server
+	set    *metrics.Set
+	http   http.Server
+	close  sync.Once
+}
+
+func newHealth(s *server) *health {
+	h := &health{server: s, set: metrics.NewSet()}
+	st := &s.xmpp.Stats
+	for name, value := range map[string]func() int64{
+		"parley_connections_total":       st.Accepted.Load,
+		"parley_connections_refused":     st.Refused.Load,
+		"parley_sign_ins_total":          st.SignIns.Load,
+		"parley_sign_in_failures_total":  st.SignInFailures.Load,
+		"parley_messages_total":          st.Messages.Load,
+		"parley_sessions":                st.Sessions.Load,
+		"parley_sessions_resumed_total":  st.Resumed.Load,
+		"parley_sessions_too_slow_total": st.CutForSlowness.Load,
+		"parley_stores_unavailable":      func() int64 { return int64(len(h.troubles())) },
+		"parley_log_records":             h.records,
+	} {
+		h.set.NewGauge(name, func() float64 { return float64(value()) })
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", h.forOperators(h.ready))
+	mux.HandleFunc("GET /metrics", h.forOperators(h.metrics))
+	h.http = http.Server{
+		Handler:           mux,
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.xmpp.Certificate},
+	}
+	return h
+}
+
+func (h *health) serve(l net.Listener) error {
+	if err := h.http.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (h *health) stop() {
+	h.close.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		h.http.Shutdown(ctx)
+		h.http.Close()
+	})
+}
+
+// forOperators answers the networks of [admin] only; to others the page isn't there.
+func (h *health) forOperators(page http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		for _, n := range h.server.inst.config().Admin.Networks {
+			if err == nil && n.Contains(from.Addr().Unmap()) {
+				page(w, r)
+				return
+			}
+		}
+		http.NotFound(w, r)
+	}
+}
+
+// troubles says which accounts take no writes, and why.
+func (h *health) troubles() map[string]error {
+	bad := make(map[string]error)
+	for _, a := range h.server.inService() {
+		if err := a.store.Err(); err != nil {
+			bad[a.id] = err
+		}
+	}
+	return bad
+}
+
+func (h *health) records() int64 {
+	var n int64
+	for _, a := range h.server.inService() {
+		n += int64(a.store.Newest())
+	}
+	return n
+}
+
+func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
+	bad := h.troubles()
+	if len(bad) > 0 {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	for id, err := range bad {
+		fmt.Fprintf(w, "account %s: %v\n", id, err)
+	}
+	if len(bad) == 0 {
+		fmt.Fprintln(w, "ready")
+	}
+}
+
+func (h *health) metrics(w http.ResponseWriter, _ *http.Request) {
+	h.set.WritePrometheus(w)
+	metrics.WriteProcessMetrics(w)
+}
+
+// inService are the accounts that are running.
+func (s *server) inService() []*account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	list := make([]*account, 0, len(s.services))
+	for a := range s.services {
+		list = append(list, a)
+	}
+	return list
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"parley.im/parley/store"
+)
+
+const (
+	importBatch   = 1000     // agents in one transaction
+	importLineMax = 16 << 10 // bytes in a line
+)
+
+// An importResult says what came of an import.
+type importResult struct {
+	Imported int           `json:"imported"`
+	Faults   []importFault `json:"faults"`
+}
+
+type importFault struct {
+	Line int    `json:"line"`
+	Text string `json:"text"`
+}
+
+// An importing is one import on its way.
+type importing struct {
+	o        *operator
+	noPolicy bool
+	result   importResult
+}
+
+// A newcomer is one line of an import.
+type newcomer struct {
+	line       int
+	account    *account
+	name       string
+	password   string
+	credential store.Credential
+	err        error
+}
+
+// importAgents takes lines of a JID, a tab and a password.
+func (o *operator) importAgents(r *http.Request) (any, error) {
+	im := &importing{o: o, noPolicy: r.FormValue("no_policy") != "", result: importResult{Faults: []importFault{}}}
+	if im.noPolicy {
+		o.inst.log.Info("import without policy")
+	}
+	lines := bufio.NewScanner(r.Body)
+	lines.Buffer(nil, importLineMax)
+	var batch []newcomer
+	n := 0
+	for lines.Scan() {
+		n++
+		if lines.Text() == "" {
+			continue
+		}
+		batch = append(batch, im.newcomer(r.Context(), n, lines.Text()))
+		if len(batch) == importBatch {
+			if err := im.keep(r.Context(), batch); err != nil {
+				return nil, err
+			}
+			batch = batch[:0]
+		}
+	}
+	if err := im.keep(r.Context(), batch); err != nil {
+		return nil, err
+	}
+	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
+		im.result.Faults = append(im.result.Faults, importFault{n + 1, "the line is too long; nothing after it was read"})
+	} else if err != nil {
+		return nil, err
+	}
+	return im.result, nil
+}
+
+func (im *importing) newcomer(ctx context.Context, n int, line string) newcomer {
+	address, password, ok := strings.Cut(strings.TrimSuffix(line, "\r"), "\t")
+	if !ok {
+		return newcomer{line: n, err: refuse("want an address, a tab and a password")}
+	}
+	a, name, err := im.o.named(ctx, address)
+	return newcomer{line: n, account: a, name: name, password: password, err: err}
+}
+
+// keep hashes a batch's passwords on all cores and adds its agents, those of each
+// account in one transaction.
+func (im *importing) keep(ctx context.Context, batch []newcomer) error {
+	im.hash(ctx, batch)
+	byAccount := make(map[*account][]*newcomer)
+	for i := range batch {
+		if n := &batch[i]; n.err == nil {
+			byAccount[n.account] = append(byAccount[n.account], n)
+		}
+	}
+	for a, list := range byAccount {
+		if err := im.add(ctx, a, list); err != nil {
+			return err
+		}
+	}
+	for _, n := range batch {
+		if n.err != nil {
+			im.result.Faults = append(im.result.Faults, importFault{n.line, n.err.Error()})
+		}
+	}
+	return ctx.Err()
+}
+
+func (im *importing) hash(ctx context.Context, batch []newcomer) {
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(batch) || ctx.Err() != nil {
+					return
+				}
+				if n := &batch[i]; n.err == nil {
+					n.credential, n.err = im.hashOne(ctx, n)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+func (im *importing) hashOne(ctx context.Context, n *newcomer) (store.Credential, error) {
+	if !im.noPolicy {
+		if err := n.account.auth.CheckPassword(n.name, n.password); err != nil {
+			return store.Credential{}, err
+		}
+	}
+	return newCredential(ctx, n.account, n.name, n.password, im.o.inst.now())
+}
+
+// add adds the agents of one account and notes which were there already.
+func (im *importing) add(ctx context.Context, a *account, list []*newcomer) error {
+	names := make([]string, len(list))
+	credentials := make([]store.Credential, len(list))
+	for i, n := range list {
+		names[i], credentials[i] = n.name, n.credential
+	}
+	errs, err := a.store.ImportAgents(ctx, names, "agent", credentials)
+	if err != nil {
+		return err
+	}
+	for i, n := range list {
+		if n.err = errs[i]; errors.Is(n.err, store.ErrConflict) {
+			n.err = refuse("there is an agent %s@%s already", n.name, a.domain)
+		}
+		if n.err != nil {
+			continue
+		}
+		im.result.Imported++
+		if im.o.inst.live == nil {
+			continue
+		}
+		g, err := a.store.Agent(ctx, n.name)
+		if err != nil {
+			return err
+		}
+		im.o.inst.live.AgentAdded(a.id, g)
+	}
+	return nil
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"parley.im/parley/conf"
+)
+
+// serve runs the server until it is told to stop.
+func serve(ctx context.Context, c *call) error {
+	f, err := c.load()
+	if err != nil {
+		return err
+	}
+	// What a crash leaves behind must hold nothing of a conversation (I3).
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return err
+	}
+	log := newLog(f, c.stderr)
+	s, err := newServer(ctx, f, log, realWorld)
+	if err != nil {
+		return err
+	}
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
+	done := make(chan struct{})
+	defer close(done)
+	go func() { // ends with serve
+		for {
+			select {
+			case <-again:
+				if err := s.reload(ctx); err != nil {
+					log.Error("configuration not read again; the old one holds", "err", err)
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return s.run(ctx)
+}
+
+// newLog is the log that the configuration asks for.
+func newLog(f *conf.File, w io.Writer) *slog.Logger {
+	var level slog.Level
+	level.UnmarshalText([]byte(f.Log.Level)) // checked by conf
+	o := &slog.HandlerOptions{Level: level}
+	if f.Log.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

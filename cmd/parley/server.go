@@ -1,0 +1,390 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/conf"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd"
+	"parley.im/parley/xmppd/hook"
+	"parley.im/parley/xmppd/wire"
+)
+
+// Deadlines of an orderly end.
+const (
+	sessionsDrain = 20 * time.Second // sessions say goodbye
+	hooksDrain    = 5 * time.Second  // webhooks in flight get their answers
+)
+
+// A server is everything that runs: the one place where the parts meet.
+type server struct {
+	inst    *installation
+	log     *slog.Logger
+	xmpp    *xmppd.Server
+	hooks   *hook.Sender
+	health  *health
+	control net.Listener
+	xmppOn  []xmppListener
+	httpsOn []net.Listener
+	release func() // of the data folder
+
+	mu       sync.Mutex // guards what follows
+	services map[*account]*service
+	stopped  bool
+}
+
+type xmppListener struct {
+	net.Listener
+	direct bool
+}
+
+// A service is an account in operation.
+type service struct {
+	stop func() // ends its webhooks
+	done chan struct{}
+}
+
+// A world is what a server finds around itself. Tests bring their own.
+type world struct {
+	listen  func(network, address string) (net.Listener, error)
+	control func(path string) (net.Listener, error)
+	hook    func(*hook.Config)
+}
+
+var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*hook.Config) {}}
+
+// newServer puts the parts together, in the order in which they need each other.
+// Nothing is served before run.
+func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (s *server, err error) {
+	s = &server{log: log, services: make(map[*account]*service)}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+
+	// The data folder, which is nobody else's from here on, and the keys.
+	certificates, faults := loadCertificates(f)
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	if s.release, err = waitForData(ctx, f.Data, nil); err != nil {
+		return nil, err
+	}
+	if s.inst, err = openInstallation(ctx, f, log); err != nil {
+		return nil, err
+	}
+
+	// The daemon, without accounts yet.
+	s.xmpp = xmppd.New(xmppConfig(f, log))
+	if err := s.xmpp.SetCertificates(certificates); err != nil {
+		return nil, err
+	}
+	s.inst.live = s
+	s.inst.onLoginFailed = func(a *account, f auth.Failure) { s.xmpp.LoginFailed(a.id, f) }
+
+	// The listeners, so that two servers on one port are found out early.
+	if err := s.listenAll(f, w); err != nil {
+		return nil, err
+	}
+
+	// Webhooks, and then the accounts, each with its store.
+	s.hooks = hook.New(s.hookConfig(f, w))
+	for _, a := range s.inst.list() {
+		if err := s.start(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	s.health = newHealth(s)
+	return s, nil
+}
+
+func xmppConfig(f *conf.File, log *slog.Logger) xmppd.Config {
+	return xmppd.Config{
+		Limits:        xmppLimits(f),
+		Resume:        f.Resume.For,
+		Colleagues:    f.Roster.Colleagues,
+		ColleaguesMax: f.Roster.ColleaguesMax,
+		ArchivePage:   f.Archive.Page,
+		Log:           log,
+		LogWire:       f.Log.Wire,
+	}
+}
+
+func xmppLimits(f *conf.File) xmppd.Limits {
+	l := f.Limits
+	return xmppd.Limits{
+		BeforeLogin: wire.Limits{
+			Bytes: int(l.StanzaBeforeLogin), Depth: l.DepthBeforeLogin,
+			Attrs: l.AttributesBeforeLogin, Children: l.ChildrenBeforeLogin,
+		},
+		Stanza:          wire.Limits{Bytes: int(l.Stanza), Depth: l.Depth, Attrs: l.Attributes, Children: l.Children},
+		Handshake:       l.Handshake,
+		Login:           l.Login,
+		Unauthenticated: l.Unauthenticated, UnauthenticatedPerAddress: l.UnauthenticatedPerAddress,
+		BytesPerSecond: int(l.BytesPerSecond), StanzasPerSecond: l.StanzasPerSecond,
+		SessionsPerAgent: l.SessionsPerAgent,
+		Queue:            l.Queue, QueueBytes: int(l.QueueBytes),
+		Idle: l.Idle, Dead: l.IdleAnswer,
+	}
+}
+
+func (s *server) hookConfig(f *conf.File, w world) hook.Config {
+	c := hook.Config{
+		Timeout: f.Webhook.Timeout, Connect: f.Webhook.Connect, Drain: hooksDrain,
+		Concurrency: f.Webhook.Concurrency, Allow: f.Webhook.Allow, Ports: f.Webhook.Ports,
+		Own: s.own, Log: s.log,
+	}
+	w.hook(&c)
+	return c
+}
+
+// own says whether something of this server listens at an address, where no webhook
+// has any business.
+func (s *server) own(to netip.AddrPort) bool {
+	addr := to.Addr().Unmap()
+	for _, l := range s.allListeners() {
+		at, err := netip.ParseAddrPort(l.Addr().String())
+		if err != nil || at.Port() != to.Port() {
+			continue
+		}
+		if on := at.Addr().Unmap(); on == addr || on.IsUnspecified() && isLocal(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func isLocal(addr netip.Addr) bool {
+	if addr.IsLoopback() || addr.IsUnspecified() {
+		return true
+	}
+	mine, err := net.InterfaceAddrs()
+	if err != nil {
+		return false
+	}
+	for _, a := range mine {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr() == addr {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *server) allListeners() []net.Listener {
+	list := append([]net.Listener(nil), s.httpsOn...)
+	for _, l := range s.xmppOn {
+		list = append(list, l.Listener)
+	}
+	return list
+}
+
+func (s *server) listenAll(f *conf.File, w world) (err error) {
+	for _, group := range []struct {
+		addresses []string
+		add       func(net.Listener)
+	}{
+		{f.Listen.StartTLS, func(l net.Listener) { s.xmppOn = append(s.xmppOn, xmppListener{l, false}) }},
+		{f.Listen.TLS, func(l net.Listener) { s.xmppOn = append(s.xmppOn, xmppListener{l, true}) }},
+		{f.Listen.HTTPS, func(l net.Listener) { s.httpsOn = append(s.httpsOn, l) }},
+	} {
+		for _, address := range group.addresses {
+			l, err := w.listen("tcp", address)
+			if err != nil {
+				return fmt.Errorf("listen: %w", err)
+			}
+			group.add(l)
+		}
+	}
+	s.control, err = w.control(f.Listen.Control)
+	return err
+}
+
+// start takes an account into operation, unless it is disabled.
+func (s *server) start(ctx context.Context, a *account) error {
+	if a.disabled {
+		return nil
+	}
+	if err := a.open(ctx); err != nil {
+		return err
+	}
+	if stale, err := a.auth.Stale(ctx); err == nil && stale > 0 {
+		s.log.Warn("passwords are hashed with another count than auth.iterations says; it holds once they are issued anew",
+			"account", a.id, "agents", stale)
+	}
+	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth}); err != nil {
+		return fmt.Errorf("start account %s: %w", a.id, err)
+	}
+	hooks, stop := context.WithCancel(context.Background())
+	v := &service{stop: stop, done: make(chan struct{})}
+	go func() { // ends with its context; stopAll waits for done
+		defer close(v.done)
+		err := s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Token: a.token, Store: a.store})
+		if err != nil && !errors.Is(err, context.Canceled) {
+			s.log.Error("webhooks stopped", "account", a.id, "err", err)
+		}
+	}()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.services[a] = v
+	return nil
+}
+
+// stop takes an account out of operation and closes it.
+func (s *server) stop(ctx context.Context, a *account) error {
+	s.mu.Lock()
+	v := s.services[a]
+	delete(s.services, a)
+	s.mu.Unlock()
+	if v != nil {
+		s.xmpp.RemoveAccount(ctx, a.id)
+		v.stop()
+		<-v.done
+	}
+	return a.close()
+}
+
+// run serves until ctx ends, and then ends everything in order: nothing that was
+// acknowledged is lost.
+func (s *server) run(ctx context.Context) error {
+	errs := make(chan error, len(s.xmppOn)+len(s.httpsOn)+1)
+	var serving sync.WaitGroup
+	for _, l := range s.xmppOn {
+		serving.Go(func() {
+			if err := s.xmpp.Serve(l.Listener, l.direct); !errors.Is(err, xmppd.ErrClosed) {
+				errs <- err
+			}
+		})
+	}
+	for _, l := range s.httpsOn {
+		serving.Go(func() { errs <- s.health.serve(l) })
+	}
+	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopControl()
+	serving.Go(func() { errs <- s.inst.serveControl(control, s.control) })
+	s.sayReady()
+
+	var failed error
+	select {
+	case <-ctx.Done():
+	case failed = <-errs:
+	}
+	s.log.Info("stopping")
+	stopControl()
+	s.health.stop()
+	s.close()
+	serving.Wait()
+	s.log.Info("stopped")
+	return failed
+}
+
+func (s *server) sayReady() {
+	var args []any
+	for _, l := range s.xmppOn {
+		name := "starttls"
+		if l.direct {
+			name = "tls"
+		}
+		args = append(args, name, l.Addr().String())
+	}
+	for _, l := range s.httpsOn {
+		args = append(args, "https", l.Addr().String())
+	}
+	s.log.Info("ready", args...)
+}
+
+// close ends what there is, in the order of DESIGN.md: sessions, webhooks, stores.
+// It may be called twice.
+func (s *server) close() {
+	s.mu.Lock()
+	again := s.stopped
+	s.stopped = true
+	services := s.services
+	s.services = nil
+	s.mu.Unlock()
+	if again {
+		return
+	}
+	for _, l := range s.allListeners() {
+		l.Close()
+	}
+	if s.control != nil {
+		s.control.Close()
+	}
+	if s.xmpp != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), sessionsDrain)
+		if err := s.xmpp.Shutdown(ctx); err != nil {
+			s.log.Error("sessions not ended in order", "err", err)
+		}
+		cancel()
+	}
+	for _, v := range services {
+		v.stop()
+	}
+	for _, v := range services {
+		<-v.done
+	}
+	if s.inst != nil {
+		if err := s.inst.Close(); err != nil {
+			s.log.Error("stores not closed in order", "err", err)
+		}
+	}
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// reload reads certificates, limits and accounts again (SIGHUP).
+func (s *server) reload(ctx context.Context) error {
+	if err := s.AccountsChanged(ctx); err != nil {
+		return err
+	}
+	f := s.inst.config()
+	certificates, faults := loadCertificates(f)
+	if len(faults) > 0 {
+		return errors.Join(faults...)
+	}
+	if err := s.xmpp.SetCertificates(certificates); err != nil {
+		return err
+	}
+	s.xmpp.SetLimits(xmppLimits(f))
+	s.log.Info("configuration read again", "accounts", len(f.Accounts), "certificates", len(certificates))
+	return nil
+}
+
+// AgentAdded lets a new agent in.
+func (s *server) AgentAdded(account string, a store.Agent) { s.xmpp.AgentAdded(account, a) }
+
+// AgentRemoved ends an agent's sessions.
+func (s *server) AgentRemoved(account string, a store.Agent) { s.xmpp.AgentRemoved(account, a) }
+
+// CredentialsChanged ends the sessions of the old password.
+func (s *server) CredentialsChanged(account string, a store.Agent) {
+	s.xmpp.CredentialsChanged(account, a)
+}
+
+// WebhooksChanged lets the sender look at its endpoints again.
+func (s *server) WebhooksChanged(account string) { s.hooks.Reload(account) }
+
+// AccountsChanged starts and stops accounts as the configuration now has them.
+func (s *server) AccountsChanged(ctx context.Context) error {
+	added, removed, err := s.inst.reload(ctx)
+	if err != nil {
+		return err
+	}
+	for _, a := range removed {
+		err = errors.Join(err, s.stop(ctx, a))
+	}
+	for _, a := range added {
+		err = errors.Join(err, s.start(ctx, a))
+	}
+	return err
+}

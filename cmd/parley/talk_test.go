@@ -1,0 +1,201 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"parley.im/parley/conf"
+	"parley.im/parley/xmppd/hook"
+	"parley.im/parley/xmppd/xmpptest"
+)
+
+// TestTalk plays the golden talks of testdata/talks against the whole server, in
+// a bubble where time is pretended.
+func TestTalk(t *testing.T) {
+	paths, err := filepath.Glob("../../testdata/talks/*.talk")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no talks: %v", err)
+	}
+	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".talk")
+		t.Run(name, func(t *testing.T) {
+			talk, err := xmpptest.Load(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) {
+				s := newTalkServer(t, talk)
+				talk.Play(t, s)
+			})
+		})
+	}
+}
+
+// A talkServer is the whole server on pipes, in a folder of its own.
+type talkServer struct {
+	t        *testing.T
+	dir      string
+	net      *pipeNet
+	conf     *conf.File
+	log      *slog.Logger
+	stop     context.CancelFunc
+	ended    chan error
+	requests chan xmpptest.Request
+	receiver *http.Server
+}
+
+const (
+	talkStartTLS = "starttls:1"
+	talkTLS      = "tls:1"
+	talkHooks    = "hooks:1"
+)
+
+func newTalkServer(t *testing.T, talk *xmpptest.Talk) *talkServer {
+	s := &talkServer{t: t, dir: t.TempDir(), net: newPipeNet(), log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	domains := []string{}
+	for _, p := range talk.Cast {
+		if !slices.Contains(domains, p.Domain) {
+			domains = append(domains, p.Domain)
+		}
+	}
+	for i, domain := range domains {
+		args := []string{"quickstart", "-dir", s.dir}
+		if i == 0 {
+			args = append(args, "-starttls", talkStartTLS, "-tls", talkTLS, "-https", "", "-set", "auth.iterations=10000")
+		}
+		s.command("", append(args, domain)...)
+	}
+	config := filepath.Join(s.dir, "parley.toml")
+	if talk.Config != "" {
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(config, append(text, "\n"+talk.Config...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range talk.Cast {
+		s.command(p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-config", config, p.JID())
+	}
+	if talk.Hooks() {
+		s.receive()
+		account := strings.Split(domains[0], ".")[0]
+		s.command("", "webhook", "add", "-account", account, "-url", "https://hooks."+domains[0]+"/parley", "-config", config)
+	}
+	var err error
+	if s.conf, err = conf.Load(config, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.start()
+	t.Cleanup(s.close)
+	return s
+}
+
+// command runs one of parley's commands as it would be typed.
+func (s *talkServer) command(stdin string, args ...string) string {
+	s.t.Helper()
+	var out bytes.Buffer
+	if err := run(s.t.Context(), args, strings.NewReader(stdin), &out, io.Discard); err != nil {
+		s.t.Fatalf("parley %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String()
+}
+
+func (s *talkServer) start() {
+	s.t.Helper()
+	w := world{
+		listen:  s.net.listen,
+		control: func(path string) (net.Listener, error) { return s.net.listen("unix", path) },
+		hook: func(c *hook.Config) {
+			c.Roots = s.Roots()
+			c.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) { return s.net.dial(ctx, talkHooks) }
+		},
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	server, err := newServer(ctx, s.conf, s.log, w)
+	if err != nil {
+		stop()
+		s.t.Fatal(err)
+	}
+	s.stop, s.ended = stop, make(chan error, 1)
+	go func() { s.ended <- server.run(ctx) }()
+}
+
+func (s *talkServer) close() {
+	if s.receiver != nil {
+		defer s.receiver.Close()
+	}
+	s.stop()
+	if err := <-s.ended; err != nil {
+		s.t.Errorf("server: %v", err)
+	}
+}
+
+// receive starts the receiver of webhooks.
+func (s *talkServer) receive() {
+	cert, err := tls.LoadX509KeyPair(filepath.Join(s.dir, "tls/cert.pem"), filepath.Join(s.dir, "tls/key.pem"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	l, err := s.net.listen("pipe", talkHooks)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.requests = make(chan xmpptest.Request, 1000)
+	s.receiver = &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil || !json.Valid(body) {
+			s.t.Errorf("webhook with a body that is no JSON: %q, %v", body, err)
+		}
+		s.requests <- xmpptest.Request{Method: r.Method, Path: r.URL.Path, Header: r.Header, Body: body}
+	})}
+	go s.receiver.Serve(tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}}))
+}
+
+// Dial opens a connection to the server.
+func (s *talkServer) Dial(ctx context.Context, how string) (net.Conn, error) {
+	switch how {
+	case "starttls":
+		return s.net.dial(ctx, talkStartTLS)
+	case "tls":
+		return s.net.dial(ctx, talkTLS)
+	}
+	return nil, fmt.Errorf("no listener %q", how)
+}
+
+// Roots is quickstart's throw-away CA.
+func (s *talkServer) Roots() *x509.CertPool {
+	pool, err := readRoots(filepath.Join(s.dir, "tls/ca.pem"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return pool
+}
+
+// Webhooks is what the receiver got.
+func (s *talkServer) Webhooks() <-chan xmpptest.Request { return s.requests }
+
+// Restart stops the server as SIGTERM does, and starts it again.
+func (s *talkServer) Restart() error {
+	s.stop()
+	if err := <-s.ended; err != nil {
+		return err
+	}
+	s.start()
+	return nil
+}

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+)
+
+func webhookCommands() []command {
+	usual := []option{configOption, setOption, oneAccount}
+	listing := append(usual, jsonOption)
+	return []command{
+		{
+			name: "webhook add",
+			does: "Has an account's events sent to a URL, from now on; prints the webhook's id and secret.",
+			more: "The secret is shown this once.",
+			options: append(listing[:len(listing):len(listing)],
+				option{name: "url", value: "URL", does: "the receiver", must: true},
+				option{name: "events", value: "LIST", does: "only these, with commas between: " + strings.Join(eventNames(), ", ") + ", or kinds such as agent.*; all"}),
+			run: webhookAdd,
+		},
+		{name: "webhook list", does: "Lists an account's webhooks.", options: listing, run: webhookList},
+		{name: "webhook show", args: "WEBHOOK", does: "Shows a webhook and how far it has got.", options: listing, run: webhookShow},
+		{
+			name: "webhook test", args: "WEBHOOK",
+			does: "Sends the event webhook.test to a webhook.", options: listing,
+			run: webhookTest,
+		},
+		{
+			name: "webhook deliveries", args: "WEBHOOK",
+			does:    "Lists the newest attempts to deliver events, and what came of them.",
+			options: append(listing[:len(listing):len(listing)], option{name: "max", value: "N", does: "how many; 50"}),
+			run:     webhookDeliveries,
+		},
+		{name: "webhook delete", args: "WEBHOOK", does: "Deletes a webhook.", options: usual, run: webhookDelete},
+	}
+}
+
+// withAccount runs do with a client and the path of the account's part called what.
+func (c *call) withAccount(ctx context.Context, what string, do func(cl *client, path string) error) error {
+	return c.withClient(ctx, func(cl *client) error {
+		id, err := c.account(ctx, cl)
+		if err != nil {
+			return err
+		}
+		path := accountPath(id) + "/" + what
+		if c.arg(0) != "" {
+			path += "/" + url.PathEscape(c.arg(0))
+		}
+		return do(cl, path)
+	})
+}
+
+func webhookAdd(ctx context.Context, c *call) error {
+	in := map[string]any{"url": c.text("url"), "events": commaList(c.text("events"))}
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		var info webhookInfo
+		if err := cl.do(ctx, "POST", path, in, &info); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(info)
+		}
+		return c.table(func(w io.Writer) {
+			fmt.Fprintf(w, "id\t%s\nsecret\t%s\n", info.ID, info.Secret)
+		})
+	})
+}
+
+func webhookList(ctx context.Context, c *call) error {
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		var list []webhookInfo
+		if err := cl.do(ctx, "GET", path, nil, &list); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(list)
+		}
+		return c.table(func(w io.Writer) {
+			for _, h := range list {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.ID, line(h.URL), h.asksFor(), state(h.Disabled, h.Why))
+			}
+		})
+	})
+}
+
+func (h *webhookInfo) asksFor() string {
+	if len(h.Events) == 0 {
+		return "all events"
+	}
+	return strings.Join(h.Events, ", ")
+}
+
+func webhookShow(ctx context.Context, c *call) error {
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		var h webhookInfo
+		if err := cl.do(ctx, "GET", path, nil, &h); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(h)
+		}
+		return c.table(func(w io.Writer) {
+			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), h.asksFor(), h.Created.Format(time.DateOnly))
+			fmt.Fprintf(w, "behind\t%d records\nto retry\t%d events\n", *h.Behind, *h.Retries)
+			if h.Disabled {
+				fmt.Fprintf(w, "state\t%s\n", state(true, h.Why))
+			}
+		})
+	})
+}
+
+func webhookTest(ctx context.Context, c *call) error {
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		var out struct {
+			Event string `json:"event"`
+			Later bool   `json:"sent_when_running"`
+		}
+		if err := cl.do(ctx, "POST", path+"/test", nil, &out); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(out)
+		}
+		if out.Later {
+			c.say("%s will be sent when the server runs", out.Event)
+			return nil
+		}
+		c.say("%s is on its way; 'parley webhook deliveries %s' shows what came of it", out.Event, c.arg(0))
+		return nil
+	})
+}
+
+func webhookDeliveries(ctx context.Context, c *call) error {
+	limit := "50"
+	if c.on("max") {
+		limit = c.text("max")
+	}
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		var list []deliveryInfo
+		if err := cl.do(ctx, "GET", path+"/deliveries?max="+url.QueryEscape(limit), nil, &list); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(list)
+		}
+		return c.table(func(w io.Writer) {
+			for _, d := range list {
+				fmt.Fprintf(w, "%s\t%s\tattempt %d\t%s\t%d ms\n", d.At.Format(time.DateTime), d.Type, d.Number, d.outcome(), d.Took)
+			}
+		})
+	})
+}
+
+func (d *deliveryInfo) outcome() string {
+	switch {
+	case d.Err != "" && d.Status != 0:
+		return fmt.Sprintf("%d, %s", d.Status, line(d.Err))
+	case d.Err != "":
+		return line(d.Err)
+	}
+	return fmt.Sprint(d.Status)
+}
+
+func webhookDelete(ctx context.Context, c *call) error {
+	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
+		return cl.do(ctx, "DELETE", path, nil, nil)
+	})
+}

@@ -1,0 +1,326 @@
+package xmppd
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// An account is one domain while the server runs.
+type account struct {
+	server  *Server
+	id      string
+	domain  string
+	store   store.Account
+	auth    *auth.Account
+	journal store.Conversation
+	log     *slog.Logger
+
+	mu     sync.RWMutex // guards what follows
+	agents map[string]*agent
+
+	dirtyMu sync.Mutex // guards what follows
+	dirty   []*agent   // agents whose delivery changed since it was last kept
+
+	// Touched by the store's dispatcher only.
+	kicked []*Session // sessions that got something in this group of commits
+}
+
+// AddAccount takes an account into service: agents of its domain can sign in from
+// now on, and sessions that the last shutdown cut can be resumed.
+func (s *Server) AddAccount(ctx context.Context, a Account) error {
+	acct := &account{
+		server: s, id: a.ID, domain: a.Domain, store: a.Store, auth: a.Auth,
+		log: s.log.With("account", a.ID), agents: make(map[string]*agent),
+	}
+	var err error
+	if acct.journal, err = a.Store.Journal(ctx); err != nil {
+		return fmt.Errorf("open journal: %w", err)
+	}
+	agents, err := a.Store.Agents(ctx)
+	if err != nil {
+		return fmt.Errorf("list agents: %w", err)
+	}
+	for _, g := range agents {
+		if !g.Disabled {
+			acct.agents[g.Name] = newAgent(acct, g)
+		}
+	}
+	if err := acct.restore(ctx); err != nil {
+		return fmt.Errorf("restore sessions: %w", err)
+	}
+	a.Store.OnGroup(acct.groupDone)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.accounts[a.Domain] != nil {
+		return fmt.Errorf("domain %s is in service already", a.Domain)
+	}
+	s.accounts[a.Domain] = acct
+	return nil
+}
+
+// RemoveAccount ends the account's sessions and forgets it. Its store is the
+// caller's to close, afterwards.
+func (s *Server) RemoveAccount(ctx context.Context, id string) {
+	s.mu.Lock()
+	var gone *account
+	for domain, a := range s.accounts {
+		if a.id == id {
+			gone = a
+			delete(s.accounts, domain)
+		}
+	}
+	s.mu.Unlock()
+	if gone != nil {
+		gone.close(ctx, false)
+	}
+}
+
+// AgentAdded lets a new (or newly enabled) agent in and shows her to her
+// colleagues.
+func (s *Server) AgentAdded(accountID string, g store.Agent) {
+	a := s.accountByID(accountID)
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	if old := a.agents[g.Name]; old == nil || old.id != g.ID {
+		a.agents[g.Name] = newAgent(a, g)
+	}
+	a.mu.Unlock()
+	a.pushRoster(im.AppendRoster(nil, []im.Colleague{{JID: a.bare(g.Name), Name: g.Name}}), g.Name)
+}
+
+// AgentRemoved ends the sessions of an agent who was disabled or deleted.
+func (s *Server) AgentRemoved(accountID string, g store.Agent) {
+	a := s.accountByID(accountID)
+	if a == nil {
+		return
+	}
+	a.mu.Lock()
+	gone := a.agents[g.Name]
+	if gone != nil && gone.id == g.ID {
+		delete(a.agents, g.Name)
+	}
+	a.mu.Unlock()
+	if gone == nil || gone.id != g.ID {
+		return
+	}
+	gone.removed.Store(true)
+	gone.endAll(wire.StreamError{Condition: wire.NotAuthorized, Text: "this account was switched off"})
+	a.pushRoster(im.AppendRosterRemoval(nil, gone.bare), g.Name)
+}
+
+// CredentialsChanged ends the sessions of an agent whose password was changed by
+// somebody else, since they were signed in with the old one.
+func (s *Server) CredentialsChanged(accountID string, g store.Agent) {
+	if a := s.accountByID(accountID); a != nil {
+		if agent := a.agent(g.Name); agent != nil {
+			agent.endAll(wire.StreamError{Condition: wire.Reset, Text: "the password was changed; sign in again"})
+		}
+	}
+}
+
+func (s *Server) accountByID(id string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.accounts {
+		if a.id == id {
+			return a
+		}
+	}
+	return nil
+}
+
+func (a *account) bare(name string) string { return name + "@" + a.domain }
+
+// agent is the one of that prepared name, or nil.
+func (a *account) agent(name string) *agent {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.agents[name]
+}
+
+// agentOf is the agent that signed in, if she is still who she was.
+func (a *account) agentOf(g store.Agent) *agent {
+	if agent := a.agent(g.Name); agent != nil && agent.id == g.ID {
+		return agent
+	}
+	return nil
+}
+
+// colleagues are all agents but one, sorted; nil where the group is off.
+func (a *account) colleagues(but *agent) []*agent {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	if !a.grouped() {
+		return nil
+	}
+	list := make([]*agent, 0, len(a.agents))
+	for _, g := range a.agents {
+		if g != but {
+			list = append(list, g)
+		}
+	}
+	slices.SortFunc(list, func(x, y *agent) int { return strings.Compare(x.name, y.name) })
+	return list
+}
+
+// grouped says whether agents see each other; a.mu is held.
+func (a *account) grouped() bool {
+	return a.server.config.Colleagues && len(a.agents) <= a.server.config.ColleaguesMax
+}
+
+// pushRoster tells everybody who asked for the roster of a change (RFC 6121
+// §2.1.6), but not the one it is about.
+func (a *account) pushRoster(query []byte, but string) {
+	for _, g := range a.colleagues(nil) {
+		if g.name == but {
+			continue
+		}
+		g.mu.Lock()
+		for _, s := range g.sessions {
+			if s.interested() {
+				s.push(item{data: s.rosterPush(query), stanza: true})
+				s.kick()
+			}
+		}
+		g.mu.Unlock()
+	}
+}
+
+// happened appends an event about no conversation to the journal.
+func (a *account) happened(kind store.Kind, actor store.AgentID, data any) {
+	text, err := json.Marshal(data)
+	if err != nil {
+		a.log.Error("cannot write event", "event", kind.Event(), "err", err)
+		return
+	}
+	a.store.Append(&store.Batch{
+		Ops: []store.Op{{Conversation: a.journal, Kind: kind, Actor: actor, At: time.Now(), Data: text}},
+		Done: func(b *store.Batch) {
+			if b.Err != nil {
+				a.log.Warn("event not kept", "event", kind.Event(), "err", b.Err)
+			}
+		},
+	})
+}
+
+// LoginFailed makes the event of a failed sign-in; auth calls it through whoever
+// made the account.
+func (s *Server) LoginFailed(accountID string, f auth.Failure) {
+	a := s.accountByID(accountID)
+	if a == nil {
+		return
+	}
+	type failure struct {
+		Name      string `json:"name"`
+		Known     bool   `json:"known"`
+		Address   string `json:"address,omitempty"`
+		Mechanism string `json:"mechanism"`
+		Reason    string `json:"reason"`
+	}
+	v := failure{Name: f.Name, Known: f.Known, Mechanism: f.Mechanism, Reason: string(f.Reason)}
+	if f.Addr.IsValid() {
+		v.Address = f.Addr.String()
+	}
+	a.happened(store.KindLoginFailed, f.Agent, map[string]any{"login": v})
+}
+
+// groupDone runs on the dispatcher after all Dones of a group of commits: what was
+// queued for a session by the whole group leaves in one write.
+func (a *account) groupDone() {
+	for i, s := range a.kicked {
+		s.kick()
+		a.kicked[i] = nil
+	}
+	a.kicked = a.kicked[:0]
+}
+
+// touched notes that an agent's delivery is to be kept.
+func (a *account) touched(g *agent) {
+	if g.dirty.Swap(true) {
+		return
+	}
+	a.dirtyMu.Lock()
+	a.dirty = append(a.dirty, g)
+	a.dirtyMu.Unlock()
+}
+
+// look is the caretaker's visit, once a second.
+func (a *account) look(now int64) {
+	a.keepDeliveries()
+	a.mu.RLock()
+	agents := make([]*agent, 0, len(a.agents))
+	for _, g := range a.agents {
+		if g.online.Load() > 0 {
+			agents = append(agents, g)
+		}
+	}
+	a.mu.RUnlock()
+	for _, g := range agents {
+		for _, s := range g.list() {
+			s.look(now)
+		}
+	}
+}
+
+// keepDeliveries hands the changed delivery cursors to the store, which writes
+// them with the next commit.
+func (a *account) keepDeliveries() {
+	a.dirtyMu.Lock()
+	dirty := a.dirty
+	a.dirty = nil
+	a.dirtyMu.Unlock()
+	for _, g := range dirty {
+		g.dirty.Store(false)
+		g.mu.Lock()
+		d := g.delivery.Kept()
+		g.mu.Unlock()
+		a.store.SaveDelivery(g.id, d)
+	}
+}
+
+// close ends all sessions. With keep, those that can be resumed are written,
+// sealed, to the store, so that they can be after the next start.
+func (a *account) close(ctx context.Context, keep bool) {
+	a.mu.RLock()
+	agents := make([]*agent, 0, len(a.agents))
+	for _, g := range a.agents {
+		if g.online.Load() > 0 {
+			agents = append(agents, g)
+		}
+	}
+	a.mu.RUnlock()
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var kept []store.Resume
+	for _, g := range agents {
+		for _, s := range g.list() {
+			wg.Go(func() {
+				if r, ok := s.shutdown(ctx, keep); ok {
+					mu.Lock()
+					kept = append(kept, r)
+					mu.Unlock()
+				}
+			})
+		}
+	}
+	wg.Wait()
+	a.keepDeliveries()
+	if len(kept) > 0 {
+		if err := a.store.SaveResumes(ctx, kept); err != nil {
+			a.log.Error("sessions cannot be resumed after the restart", "err", err)
+		}
+	}
+}

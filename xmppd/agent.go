@@ -1,0 +1,266 @@
+package xmppd
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// An agent is who answers, with all her sessions.
+type agent struct {
+	account *account
+	id      store.AgentID
+	name    string
+	bare    string
+	viewer  im.Viewer
+
+	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
+	online  atomic.Int32 // sessions, hibernating ones too
+	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
+
+	mu       sync.Mutex // guards what follows; taken before a session's
+	sessions []*Session
+	last     store.Ordinal // the last record said to her that was dispatched
+	delivery *im.Delivery  // nil until her first session
+	drainer  *Session      // reads the backlog, or nil
+	present  int           // available sessions
+}
+
+func newAgent(a *account, g store.Agent) *agent {
+	n := &agent{account: a, id: g.ID, name: g.Name, bare: a.bare(g.Name)}
+	n.viewer = im.Viewer{Bare: n.bare, Domain: a.domain, ID: func(o store.Ordinal) string {
+		return a.store.ArchiveID(n.id, o)
+	}}
+	return n
+}
+
+// list is a copy of the sessions.
+func (g *agent) list() []*Session {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.sessions)
+}
+
+// session is the one with that resource, or nil; g.mu is held.
+func (g *agent) session(resource string) *Session {
+	for _, s := range g.sessions {
+		if s.resource == resource {
+			return s
+		}
+	}
+	return nil
+}
+
+// join adds a session. Another one with the same resource ends first: the newest
+// wins (RFC 6120 §7.7.2.2; rule 6).
+func (g *agent) join(s *Session, limit int) error {
+	for {
+		g.mu.Lock()
+		old := g.session(s.resource)
+		if old == nil {
+			defer g.mu.Unlock()
+			if g.removed.Load() {
+				return wire.StreamError{Condition: wire.NotAuthorized}
+			}
+			if len(g.sessions) >= limit {
+				// RFC 6120 §7.6.2.1.
+				return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "too many devices are signed in"}
+			}
+			g.sessions = append(g.sessions, s)
+			g.online.Add(1)
+			g.account.server.Stats.Sessions.Add(1)
+			return nil
+		}
+		g.mu.Unlock()
+		old.end(wire.StreamError{Condition: wire.Conflict, Text: "signed in again with the same resource"})
+	}
+}
+
+// leave takes a session out. What it had not passed on is offered to the others.
+func (g *agent) leave(s *Session, left []item) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	i := slices.Index(g.sessions, s)
+	if i < 0 {
+		return
+	}
+	g.sessions = slices.Delete(g.sessions, i, i+1)
+	g.online.Add(-1)
+	g.account.server.Stats.Sessions.Add(-1)
+	if g.drainer == s {
+		g.drainer = nil
+	}
+	g.lost(left)
+	g.drainWith(nil)
+}
+
+// lost says that items will not reach the device they were queued for; g.mu is
+// held.
+func (g *agent) lost(items []item) {
+	for i := range items {
+		if it := &items[i]; it.ordinal != 0 && it.seenFrom == 0 && g.delivery != nil {
+			g.delivery.Lost(it.ordinal)
+			g.account.touched(g)
+		}
+	}
+}
+
+// arrived says that items have reached a device.
+func (g *agent) arrived(items []item) {
+	any := false
+	for i := range items {
+		if any = items[i].ordinal != 0; any {
+			break
+		}
+	}
+	if !any {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.delivery == nil {
+		return
+	}
+	for i := range items {
+		switch it := &items[i]; {
+		case it.ordinal == 0:
+		case it.seenFrom != 0:
+			g.delivery.Seen(it.seenFrom, it.ordinal)
+		default:
+			g.delivery.Arrived(it.ordinal)
+		}
+	}
+	g.account.touched(g)
+}
+
+// load makes the agent's delivery known, before her first session. It reads the store and must not be called by the dispatcher.
+func (g *agent) load(ctx context.Context) error {
+	g.mu.Lock()
+	loaded := g.delivery != nil
+	g.mu.Unlock()
+	if loaded {
+		return nil
+	}
+	kept, err := g.account.store.Delivery(ctx, g.id)
+	if err != nil {
+		return err
+	}
+	newest, err := g.account.store.InboxNewest(ctx, g.id)
+	if err != nil {
+		return err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.delivery == nil {
+		g.delivery = im.NewDelivery(kept, max(newest, g.last))
+	}
+	return nil
+}
+
+// drainWith starts reading the backlog into a session that takes messages, if
+// something waits and nobody does it yet; g.mu is held. first is preferred.
+func (g *agent) drainWith(first *Session) {
+	if g.delivery == nil || g.drainer != nil {
+		return
+	}
+	after, waiting := g.delivery.Backlog()
+	if !waiting {
+		return
+	}
+	for _, s := range append([]*Session{first}, g.sessions...) {
+		if s == nil || !s.takes() {
+			continue
+		}
+		d := &drain{session: s, agent: g, after: after, from: g.delivery.Newest()}
+		if s.pullFirst(d) {
+			g.drainer = s
+			s.kick()
+			return
+		}
+	}
+}
+
+// deliver hands a message to the agent's devices as RFC 6121 §8.5 has it. ordinal
+// is 0 for what is not kept. It is called by the dispatcher for kept messages, by
+// a reader for others; it does not wait.
+func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if o != 0 {
+		g.last = max(g.last, o)
+		if g.delivery != nil && o <= g.delivery.Newest() {
+			return // committed when the backlog was looked at: it is part of that
+		}
+	}
+	data := m.rendered(g, o)
+	at := m.at.UnixMilli()
+	holders := 0
+	addressed := g.session(resource)
+	if resource == "" {
+		addressed = nil
+	}
+	for _, s := range g.sessions {
+		it := item{data: data, ordinal: o, at: at, stanza: true}
+		switch {
+		case addressed != nil && s == addressed, addressed == nil && s.takes():
+			if o != 0 && g.drainer == s {
+				continue // it comes to that in the log, in its order
+			}
+			if s.push(it) {
+				if o != 0 {
+					holders++
+				}
+				g.account.later(s, m.live)
+			}
+		case m.copied && s.wantsCopies() && s != m.session:
+			copied := im.AppendCarbon(nil, im.ReceivedCopy, g.bare, s.address, m.message(), m.idFor(g, o))
+			if s.push(item{data: copied, at: at, stanza: true}) {
+				g.account.later(s, m.live)
+			}
+		}
+	}
+	if o != 0 && g.delivery != nil {
+		g.delivery.Sent(o, holders)
+		g.drainWith(nil)
+	}
+}
+
+// later lets a session write: at the end of the group of commits, or at once for
+// what was not kept.
+func (a *account) later(s *Session, now bool) {
+	if now {
+		s.kick()
+		return
+	}
+	a.kicked = append(a.kicked, s)
+}
+
+// copySent gives the sender's other devices a copy (XEP-0280 §8).
+func (g *agent) copySent(m *outgoing, o store.Ordinal, reached func(*Session) bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.sessions) < 2 {
+		return
+	}
+	for _, s := range g.sessions {
+		if s == m.session || !s.wantsCopies() || reached(s) {
+			continue
+		}
+		copied := im.AppendCarbon(nil, im.SentCopy, g.bare, s.address, m.message(), m.idFor(g, o))
+		if s.push(item{data: copied, at: m.at.UnixMilli(), stanza: true}) {
+			g.account.later(s, m.live)
+		}
+	}
+}
+
+// endAll ends all sessions with a stream error.
+func (g *agent) endAll(e wire.StreamError) {
+	for _, s := range g.list() {
+		s.end(e)
+	}
+}

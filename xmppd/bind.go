@@ -1,0 +1,123 @@
+package xmppd
+
+import (
+	"context"
+	"crypto/rand"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"parley.im/parley/xmppd/wire"
+)
+
+// bind waits for a resource to be bound, or for an earlier stream to be resumed
+// (RFC 6120 §7; XEP-0198 §5).
+func (n *negotiation) bind() (*Session, error) {
+	for range maxAttempts {
+		st, err := n.in.Next()
+		if err != nil {
+			return nil, err
+		}
+		var s *Session
+		switch {
+		case st.Kind == wire.IQ && st.Child(nsBind, "bind") != nil:
+			s, err = n.bindResource(st)
+		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "resume":
+			s, err = n.resume(st)
+		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "enable":
+			err = n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §3, rule 33
+		case st.Kind == wire.Nonza:
+			err = wire.StreamError{Condition: wire.UnsupportedStanzaType}
+		default:
+			// RFC 6120 §7.1; rule 5.
+			err = wire.StreamError{Condition: wire.NotAuthorized, Text: "bind a resource first"}
+		}
+		if err != nil {
+			return nil, err
+		}
+		if s != nil {
+			n.in.SetLimits(n.limits.Stanza)
+			return s, nil
+		}
+	}
+	return nil, wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed requests"}
+}
+
+// bindResource answers one request to bind; without a session and an error the
+// client may try again.
+func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
+	if string(st.Type) != "set" || len(st.ID) == 0 {
+		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+	}
+	var request struct {
+		Resource string `xml:"resource"`
+	}
+	if err := st.Decode(st.Child(nsBind, "bind"), &request); err != nil {
+		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+	}
+	resource := strings.TrimSpace(request.Resource)
+	if resource == "" {
+		resource = rand.Text() // RFC 6120 §7.6.1; rule 7: unguessable
+	}
+	address, err := jid.New(n.agent.name, n.account.domain, resource)
+	if err != nil {
+		// RFC 6120 §7.7.2.1; rule 7.
+		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest, Text: "this resource is not possible"})
+	}
+	s := newSession(n.agent, address.Resourcepart())
+	n.epoch = &epoch{conn: n.conn, in: n.in, done: make(chan struct{})}
+	s.epoch = n.epoch
+	// Nothing is written for it until the answer to bind is out.
+	s.out.writing = true
+	id := string(st.ID)
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	if err := n.agent.load(ctx); err != nil {
+		n.log.Error("what the agent has received is not known", "err", err)
+		return nil, n.refuseBind(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint})
+	}
+	if err := n.agent.join(s, n.limits.SessionsPerAgent); err != nil {
+		if e, ok := err.(wire.StanzaError); ok {
+			return nil, n.refuseBind(st, e)
+		}
+		return nil, err
+	}
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "result", ID: []byte(id)})
+	b = append(b, "<bind xmlns='"+nsBind+"'><jid>"...)
+	b = wire.AppendText(b, s.address)
+	b = wire.AppendClose(append(b, "</jid></bind>"...), wire.IQ)
+	if err := n.write(string(b)); err != nil {
+		s.gone()
+		return nil, err
+	}
+	s.mu.Lock()
+	s.out.writing = false
+	s.mu.Unlock()
+	n.log.Debug("bound", "session", s.id)
+	s.kick()
+	return s, nil
+}
+
+func (n *negotiation) refuseBind(st *wire.Stanza, e wire.StanzaError) error {
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "error", ID: st.ID})
+	return n.write(string(wire.AppendClose(e.AppendTo(b), wire.IQ)))
+}
+
+func newSession(g *agent, resource string) *Session {
+	s := &Session{
+		server: g.account.server, agent: g, resource: resource,
+		address: g.bare + "/" + resource, id: rand.Text()[:8],
+	}
+	s.cond.L = &s.mu
+	s.heard.Store(s.server.tick.Load())
+	s.spent.at = time.Now()
+	return s
+}
+
+// isFrom says whether a 'from' is this session's full or bare JID, once prepared
+// (RFC 6120 §8.1.2.1).
+func (s *Session) isFrom(from []byte) bool {
+	j, err := jid.Parse(string(from))
+	return err == nil && (j.String() == s.address || j.String() == s.agent.bare)
+}

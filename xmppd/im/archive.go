@@ -1,0 +1,191 @@
+package im
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/wire"
+)
+
+// A Query is an archive query as it was asked (XEP-0313 §4).
+type Query struct {
+	ID         string // queryid, repeated in each result
+	With       string // a JID, or ""
+	Start, End time.Time
+	IDs        []string // only these; XEP-0313 §4.1.4
+	AfterID    string   // the form's after-id
+	BeforeID   string   // the form's before-id
+	After      string   // RSM's after
+	Before     string   // RSM's before
+	Last       bool     // the last page was asked for
+	Max        int      // -1 if not said
+	Flip       bool     // results in reverse order
+}
+
+type queryXML struct {
+	ID   string    `xml:"queryid,attr"`
+	Form *formXML  `xml:"jabber:x:data x"`
+	Set  *rsmXML   `xml:"http://jabber.org/protocol/rsm set"`
+	Flip *struct{} `xml:"flip-page"`
+}
+
+type formXML struct {
+	Type   string `xml:"type,attr"`
+	Fields []struct {
+		Var    string   `xml:"var,attr"`
+		Values []string `xml:"value"`
+	} `xml:"field"`
+}
+
+type rsmXML struct {
+	Max    *string `xml:"max"`
+	After  *string `xml:"after"`
+	Before *string `xml:"before"`
+}
+
+// maxIDs bounds the ids field; an id is looked up by itself.
+const maxIDs = 100
+
+// ParseQuery reads the payload of an archive query. What it refuses is a
+// wire.StanzaError.
+func ParseQuery(st *wire.Stanza, c *wire.Child) (Query, error) {
+	var x queryXML
+	q := Query{Max: -1}
+	if err := st.Decode(c, &x); err != nil {
+		return q, wire.StanzaError{Condition: wire.BadRequest}
+	}
+	q.ID, q.Flip = x.ID, x.Flip != nil
+	if x.Form != nil {
+		if err := q.form(x.Form); err != nil {
+			return q, err
+		}
+	}
+	if x.Set != nil {
+		if err := q.page(x.Set); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+func (q *Query) form(f *formXML) error {
+	for _, field := range f.Fields {
+		value := ""
+		if len(field.Values) > 0 {
+			value = field.Values[0]
+		}
+		var err error
+		switch field.Var {
+		case "FORM_TYPE":
+			if value != NSArchive {
+				err = errors.New("not a form of this protocol")
+			}
+		case "with":
+			q.With = value
+		case "start":
+			q.Start, err = parseTime(value)
+		case "end":
+			q.End, err = parseTime(value)
+		case "after-id":
+			q.AfterID = value
+		case "before-id":
+			q.BeforeID = value
+		case "ids":
+			if q.IDs = field.Values; len(q.IDs) > maxIDs {
+				err = errors.New("too many ids")
+			}
+		default:
+			// XEP-0313 §4.1.6: a field that we don't know would change what is meant.
+			return wire.StanzaError{Condition: wire.FeatureNotImplemented, Text: "no such field: " + field.Var}
+		}
+		if err != nil {
+			return wire.StanzaError{Condition: wire.BadRequest, Text: field.Var + ": " + err.Error()}
+		}
+	}
+	return nil
+}
+
+func (q *Query) page(s *rsmXML) error {
+	if s.Max != nil {
+		n, err := strconv.ParseUint(*s.Max, 10, 31)
+		if err != nil {
+			return wire.StanzaError{Condition: wire.BadRequest, Text: "max: not a number"}
+		}
+		q.Max = int(n)
+	}
+	if s.After != nil {
+		q.After = *s.After
+	}
+	if s.Before != nil {
+		// XEP-0059 §2.5: an empty before asks for the last page.
+		q.Before, q.Last = *s.Before, true
+	}
+	return nil
+}
+
+// parseTime reads a DateTime of XEP-0082 §3.2.
+func parseTime(s string) (time.Time, error) {
+	t, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return t, errors.New("not a time as XEP-0082 has it")
+	}
+	return t, nil
+}
+
+// A Fin is the end of an answer to an archive query.
+type Fin struct {
+	Complete    bool
+	First, Last string // archive ids, "" for an empty page
+	Count       int    // of all that matches; -1 if not counted
+}
+
+// AppendFin writes the payload that ends an archive query (XEP-0313 §4.3).
+func AppendFin(b []byte, f Fin) []byte {
+	b = append(b, "<fin xmlns='"+NSArchive+"'"...)
+	if f.Complete {
+		b = append(b, " complete='true'"...)
+	}
+	b = append(b, "><set xmlns='"+nsRSM+"'>"...)
+	if f.First != "" {
+		b = append(b, "<first>"...)
+		b = wire.AppendText(b, f.First)
+		b = append(b, "</first><last>"...)
+		b = wire.AppendText(b, f.Last)
+		b = append(b, "</last>"...)
+	}
+	if f.Count >= 0 {
+		b = append(b, "<count>"...)
+		b = strconv.AppendInt(b, int64(f.Count), 10)
+		b = append(b, "</count>"...)
+	}
+	return append(b, "</set></fin>"...)
+}
+
+// ArchiveForm is the answer to a request for the fields of a query (XEP-0313
+// §4.1.5).
+const ArchiveForm = "<query xmlns='" + NSArchive + "'><x xmlns='" + nsForm + "' type='form'>" +
+	"<field type='hidden' var='FORM_TYPE'><value>" + NSArchive + "</value></field>" +
+	"<field type='jid-single' var='with'/><field type='text-single' var='start'/><field type='text-single' var='end'/>" +
+	"<field type='text-single' var='before-id'/><field type='text-single' var='after-id'/>" +
+	"<field type='list-multi' var='ids'><validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'>" +
+	"<open/></validate></field></x></query>"
+
+// AppendMetadata writes the first and the last entry of an archive (XEP-0313 §5).
+func AppendMetadata(b []byte, v *Viewer, first, last *store.Entry) []byte {
+	if first == nil {
+		return append(b, "<metadata xmlns='"+NSArchive+"'/>"...)
+	}
+	end := func(name string, e *store.Entry) {
+		b = append(b, '<')
+		b = append(b, name...)
+		b = wire.AppendAttr(b, "id", v.ID(e.Ordinal))
+		b = wire.AppendAttr(b, "timestamp", Stamp(e.At))
+		b = append(b, "/>"...)
+	}
+	b = append(b, "<metadata xmlns='"+NSArchive+"'>"...)
+	end("start", first)
+	end("end", last)
+	return append(b, "</metadata>"...)
+}

@@ -1,0 +1,110 @@
+package im
+
+import "parley.im/parley/xmppd/wire"
+
+// Namespaces that several files speak of.
+const (
+	nsClient   = "jabber:client"
+	nsHints    = "urn:xmpp:hints"
+	nsCarbons  = "urn:xmpp:carbons:2"
+	nsForward  = "urn:xmpp:forward:0"
+	nsDelay    = "urn:xmpp:delay"
+	nsStanzaID = "urn:xmpp:sid:0"
+	NSArchive  = "urn:xmpp:mam:2" // XEP-0313
+	nsRSM      = "http://jabber.org/protocol/rsm"
+	nsForm     = "jabber:x:data"
+	nsReceipts = "urn:xmpp:receipts"
+	nsMarkers  = "urn:xmpp:chat-markers:0"
+	nsStates   = "http://jabber.org/protocol/chatstates"
+	nsMUCUser  = "http://jabber.org/protocol/muc#user"
+)
+
+// content are the namespaces whose elements are worth keeping without a body:
+// a device that was away would miss something without them.
+var content = map[string]bool{
+	nsReceipts:                       true, // XEP-0184
+	nsMarkers:                        true, // XEP-0333
+	"urn:xmpp:reactions:0":           true, // XEP-0444
+	"urn:xmpp:message-retract:1":     true, // XEP-0424
+	"eu.siacs.conversations.axolotl": true, // XEP-0384
+	"urn:xmpp:omemo:2":               true,
+	"urn:xmpp:openpgp:0":             true, // XEP-0373
+	"jabber:x:conference":            true, // XEP-0249
+	"urn:xmpp:jingle-message:0":      true, // XEP-0353
+	"urn:xmpp:message-attaching:1":   true, // XEP-0367
+}
+
+// Kept says whether a message goes into the log, and with it into archives,
+// offline delivery and webhooks: those of type chat or normal with a body or
+// something else that a device must not miss (XEP-0313 §5.1.1), unless the sender
+// asks otherwise (XEP-0334 §4). Chat states alone are for the moment only.
+func Kept(m *wire.Stanza) bool {
+	switch string(m.Type) {
+	case "", "chat", "normal":
+	default:
+		return false
+	}
+	if m.Child(nsHints, "no-store") != nil || m.Child(nsHints, "no-permanent-store") != nil {
+		return false
+	}
+	if m.Child(nsClient, "body") != nil || m.Child(nsHints, "store") != nil {
+		return true
+	}
+	for i := range m.Children {
+		if c := &m.Children[i]; content[string(c.Space)] && !isRequest(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// isRequest tells a request for a receipt or marker from the receipt itself.
+func isRequest(c *wire.Child) bool {
+	return string(c.Name) == "request" || string(c.Name) == "markable"
+}
+
+// Copied says whether a message is copied to its owner's other devices (XEP-0280
+// §6.1; rule 37).
+func Copied(m *wire.Stanza) bool {
+	if m.Child(nsCarbons, "private") != nil || m.Child(nsHints, "no-copy") != nil {
+		return false
+	}
+	switch string(m.Type) {
+	case "chat":
+		// A copy of what a room's occupant says privately comes from the room itself.
+		return m.Child(nsMUCUser, "x") == nil
+	case "", "normal":
+		return m.Child(nsClient, "body") != nil || instant(m)
+	}
+	return false
+}
+
+// instant says whether a message without a body is of the kind that people chat
+// with.
+func instant(m *wire.Stanza) bool {
+	for i := range m.Children {
+		switch string(m.Children[i].Space) {
+		case nsReceipts, nsMarkers, nsStates, "jabber:x:conference":
+			return true
+		}
+	}
+	return false
+}
+
+// Cleaned is a message's children without what only a server may say: stanza-ids
+// in the name of one of ours (XEP-0359 §5; rule 39). by says whether a JID is of
+// an account here.
+func Cleaned(m *wire.Stanza, ours func(by []byte) bool) []byte {
+	return wire.Without(m, func(c *wire.Child) bool {
+		return string(c.Space) == nsStanzaID && string(c.Name) == "stanza-id" && ours(m.ChildAttr(c, "by"))
+	})
+}
+
+// OriginID is the id that the sender's client gave a message, which stays the same
+// when it is sent again (XEP-0359 §3.2); "" if there is none.
+func OriginID(m *wire.Stanza) string {
+	if c := m.Child(nsStanzaID, "origin-id"); c != nil {
+		return string(m.ChildAttr(c, "id"))
+	}
+	return ""
+}

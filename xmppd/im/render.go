@@ -1,0 +1,110 @@
+package im
+
+import (
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/wire"
+)
+
+// Stamp is a time as XEP-0082 §3.2 writes it, in UTC with milliseconds.
+func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
+
+// AppendStanzaID tells a recipient under which id her archive has the message
+// (XEP-0359 §3.1).
+func AppendStanzaID(b []byte, by, id string) []byte {
+	b = append(b, "<stanza-id xmlns='"+nsStanzaID+"'"...)
+	b = wire.AppendAttr(b, "by", by)
+	b = wire.AppendAttr(b, "id", id)
+	return append(b, "/>"...)
+}
+
+// AppendDelay says that a stanza comes later than it was sent (XEP-0203 §4).
+func AppendDelay(b []byte, from string, at time.Time) []byte {
+	b = append(b, "<delay xmlns='"+nsDelay+"'"...)
+	if from != "" {
+		b = wire.AppendAttr(b, "from", from)
+	}
+	b = wire.AppendAttr(b, "stamp", Stamp(at))
+	return append(b, "/>"...)
+}
+
+// A Viewer is whose eyes a record is rendered for.
+type Viewer struct {
+	Bare   string // the agent's bare JID
+	Domain string
+	ID     func(store.Ordinal) string // the record's archive id for this viewer
+}
+
+// AppendOffline writes a kept message as it is delivered after the fact: with the
+// id of the archive and one delay of the server's (XEP-0160 §3; rule 23).
+func AppendOffline(b []byte, v *Viewer, e *store.Entry, m *store.Message) []byte {
+	b = appendOpen(b, m)
+	b = append(b, m.Inner...)
+	b = AppendStanzaID(b, v.Bare, v.ID(e.Ordinal))
+	b = AppendDelay(b, v.Domain, e.At)
+	return wire.AppendClose(b, wire.Message)
+}
+
+func appendOpen(b []byte, m *store.Message) []byte {
+	return wire.AppendOpen(b, wire.Message, wire.Attrs{
+		Type: m.Type, ID: []byte(m.ID), To: m.To, From: m.From, Lang: []byte(m.Lang), Decls: m.Decls,
+	})
+}
+
+// appendForwarded writes a message inside <forwarded/> (XEP-0297 §3), with the
+// content namespace said outright since the surroundings have another.
+func appendForwarded(b []byte, m *store.Message, extra func([]byte) []byte) []byte {
+	b = wire.AppendOpen(b, wire.Message, wire.Attrs{
+		Type: m.Type, ID: []byte(m.ID), To: m.To, From: m.From, Lang: []byte(m.Lang),
+		Decls: append([]byte(" xmlns='"+nsClient+"'"), m.Decls...),
+	})
+	b = append(b, m.Inner...)
+	if extra != nil {
+		b = extra(b)
+	}
+	return wire.AppendClose(b, wire.Message)
+}
+
+// A Direction says which way a carbon copy went.
+type Direction string
+
+// The two directions of XEP-0280.
+const (
+	SentCopy     Direction = "sent"
+	ReceivedCopy Direction = "received"
+)
+
+// AppendCarbon wraps a copy of a message for another device of its owner's
+// (XEP-0280 §7, §8; rule 37). id is the message's archive id for the owner, or "".
+func AppendCarbon(b []byte, d Direction, owner, to string, m *store.Message, id string) []byte {
+	b = wire.AppendOpen(b, wire.Message, wire.Attrs{Type: m.Type, From: owner, To: to})
+	b = append(b, '<')
+	b = append(b, d...)
+	b = append(b, " xmlns='"+nsCarbons+"'><forwarded xmlns='"+nsForward+"'>"...)
+	b = appendForwarded(b, m, func(b []byte) []byte {
+		if id == "" {
+			return b
+		}
+		return AppendStanzaID(b, owner, id)
+	})
+	b = append(b, "</forwarded></"...)
+	b = append(b, d...)
+	b = append(b, '>')
+	return wire.AppendClose(b, wire.Message)
+}
+
+// AppendResult writes one result of an archive query (XEP-0313 §4.2).
+func AppendResult(b []byte, v *Viewer, to, queryID string, e *store.Entry, m *store.Message) []byte {
+	b = wire.AppendOpen(b, wire.Message, wire.Attrs{From: v.Bare, To: to})
+	b = append(b, "<result xmlns='"+NSArchive+"'"...)
+	if queryID != "" {
+		b = wire.AppendAttr(b, "queryid", queryID)
+	}
+	b = wire.AppendAttr(b, "id", v.ID(e.Ordinal))
+	b = append(b, "><forwarded xmlns='"+nsForward+"'>"...)
+	b = AppendDelay(b, "", e.At)
+	b = appendForwarded(b, m, nil)
+	b = append(b, "</forwarded></result>"...)
+	return wire.AppendClose(b, wire.Message)
+}

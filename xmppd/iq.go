@@ -1,0 +1,155 @@
+package xmppd
+
+import (
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// iq handles a request or an answer (RFC 6120 §8.2.3; rule 9).
+func (s *Session) iq(st *wire.Stanza) error {
+	typ := string(st.Type)
+	switch {
+	case typ == "result" || typ == "error":
+		s.forwardAnswer(st)
+		return nil
+	case typ != "get" && typ != "set", len(st.ID) == 0, len(st.Children) != 1:
+		s.answerError(st, wire.StanzaError{Condition: wire.BadRequest, Text: "an iq has a type, an id and one payload"})
+		return nil
+	}
+	t := s.target(st.To)
+	switch {
+	case t.invalid:
+		s.answerError(st, wire.StanzaError{Condition: wire.JIDMalformed})
+	case t.foreign:
+		s.answerError(st, wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"})
+	case t.server || t.agent == s.agent && t.resource == "":
+		s.serve(st, t)
+	case t.agent != nil && t.resource != "" && s.sees(t.agent):
+		s.forwardRequest(st, t)
+	default:
+		// Rules 18, 19 and 52: the same for whoever is not there and whoever must not be
+		// seen.
+		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable})
+	}
+	return nil
+}
+
+// serve answers what is asked of the server or of the agent's own account.
+func (s *Session) serve(st *wire.Stanza, t *target) {
+	c := &st.Children[0]
+	own := !t.server || len(st.To) == 0 // asked of the account, not of the server
+	space, name, set := string(c.Space), string(c.Name), string(st.Type) == "set"
+	switch {
+	case space == "urn:xmpp:ping" && !set:
+		s.answer(st, nil)
+	case space == "http://jabber.org/protocol/disco#info" && !set:
+		s.disco(st, c, t)
+	case space == "http://jabber.org/protocol/disco#items" && !set:
+		s.answer(st, []byte(im.DiscoItems))
+	case space == "jabber:iq:version" && !set:
+		s.answer(st, []byte(im.Version))
+	case space == "jabber:iq:roster" && own:
+		s.rosterRequest(st, set)
+	case space == "urn:xmpp:carbons:2" && set && (name == "enable" || name == "disable"):
+		s.mu.Lock()
+		s.carbons = name == "enable" // XEP-0280 §4, §5
+		s.mu.Unlock()
+		s.answer(st, nil)
+	case space == nsSession && set:
+		s.answer(st, nil) // RFC 6121, appendix E: nothing to do any more
+	case space == nsBind && set:
+		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "a resource is bound already"})
+	case space == im.NSArchive && own:
+		s.archive(st, c, set)
+	default:
+		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable}) // RFC 6120 §8.4
+	}
+}
+
+func (s *Session) disco(st *wire.Stanza, c *wire.Child, t *target) {
+	if len(st.ChildAttr(c, "node")) > 0 {
+		s.answerError(st, wire.StanzaError{Condition: wire.ItemNotFound}) // XEP-0030 §7
+		return
+	}
+	if t.server && len(st.To) > 0 {
+		s.answer(st, im.AppendDiscoInfo(nil, "server", "im", "Parley", im.ServerFeatures))
+		return
+	}
+	s.answer(st, im.AppendDiscoInfo(nil, "account", "registered", "", im.AccountFeatures))
+}
+
+// rosterRequest gives the server-managed group (RFC 6121 §2.1.3). It cannot be
+// changed from a client.
+func (s *Session) rosterRequest(st *wire.Stanza, set bool) {
+	if set {
+		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "this server manages the roster"})
+		return
+	}
+	s.mu.Lock()
+	s.roster = true
+	s.mu.Unlock()
+	var list []im.Colleague
+	for _, g := range s.agent.account.colleagues(s.agent) {
+		list = append(list, im.Colleague{JID: g.bare, Name: g.name})
+	}
+	s.answer(st, im.AppendRoster(nil, list))
+}
+
+// rosterPush is a push to this session (RFC 6121 §2.1.6).
+func (s *Session) rosterPush(query []byte) []byte {
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "set", ID: []byte("push-" + s.id), To: s.address})
+	return wire.AppendClose(append(b, query...), wire.IQ)
+}
+
+// answer sends a result with that payload.
+func (s *Session) answer(st *wire.Stanza, payload []byte) {
+	s.push(item{data: s.result(st, payload), stanza: true})
+	s.kick()
+}
+
+func (s *Session) result(st *wire.Stanza, payload []byte) []byte {
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "result", ID: st.ID, To: s.address, From: string(st.To)})
+	return wire.AppendClose(append(b, payload...), wire.IQ)
+}
+
+// answerError refuses a stanza; what is an error or a result itself gets none.
+func (s *Session) answerError(st *wire.Stanza, e wire.StanzaError) {
+	st.From = []byte(s.address)
+	if b := wire.AppendError(nil, st, string(st.To), e); len(b) > 0 {
+		s.push(item{data: b, stanza: true})
+		s.kick()
+	}
+}
+
+// forwardRequest passes a request on to one device (RFC 6121 §8.5.3.1).
+func (s *Session) forwardRequest(st *wire.Stanza, t *target) {
+	if !s.forward(st, t) {
+		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable}) // RFC 6121 §8.5.3.2.3
+	}
+}
+
+// forwardAnswer passes an answer on to who asked; otherwise it is dropped.
+func (s *Session) forwardAnswer(st *wire.Stanza) {
+	if len(st.To) == 0 {
+		return // to our own ping
+	}
+	if t := s.target(st.To); t.agent != nil && t.resource != "" && s.sees(t.agent) {
+		s.forward(st, t)
+	}
+}
+
+// forward hands an iq to one device as it came, with our own start tag (I9).
+func (s *Session) forward(st *wire.Stanza, t *target) bool {
+	b := wire.AppendOpen(make([]byte, 0, len(st.Inner)+stanzaOverhead), wire.IQ, wire.Attrs{
+		Type: string(st.Type), ID: st.ID, To: t.to, From: s.address, Lang: st.Lang, Decls: st.Decls,
+	})
+	b = wire.AppendClose(append(b, st.Inner...), wire.IQ)
+	t.agent.mu.Lock()
+	defer t.agent.mu.Unlock()
+	o := t.agent.session(t.resource)
+	if o == nil || !o.push(item{data: b, stanza: true}) {
+		return false
+	}
+	o.kick()
+	return true
+}

@@ -1,0 +1,318 @@
+package xmppd
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// A target is where a 'to' leads.
+type target struct {
+	to       string // as it was written
+	agent    *agent // nil: nobody of this account
+	resource string
+	server   bool // the domain itself, or no 'to' at all
+	foreign  bool // another domain, ours or not
+	invalid  bool // no JID
+
+	conversation store.Conversation // with that agent, once it was needed
+}
+
+// maxTargets bounds a session's memory of where its 'to's lead.
+const maxTargets = 64
+
+// target resolves a 'to', remembering the last ones: preparing a JID costs as much
+// as all the rest of routing (RFC 7622 §3).
+func (s *Session) target(to []byte) *target {
+	if t := s.lastTarget; t != nil && t.to == string(to) && !t.stale() {
+		return t
+	}
+	t := s.targets[string(to)]
+	if t == nil || t.stale() {
+		t = s.resolve(string(to))
+		if s.targets == nil || len(s.targets) >= maxTargets {
+			s.targets = make(map[string]*target)
+		}
+		s.targets[t.to] = t
+	}
+	s.lastTarget = t
+	return t
+}
+
+// stale says that the target's agent was deleted, or that there may be one now.
+func (t *target) stale() bool {
+	return t.agent == nil && !t.server && !t.foreign && !t.invalid || t.agent != nil && t.agent.removed.Load()
+}
+
+func (s *Session) resolve(to string) *target {
+	t := &target{to: to}
+	if to == "" || to == s.agent.account.domain {
+		t.server = true
+		return t
+	}
+	j, err := jid.Parse(to)
+	switch {
+	case err != nil:
+		t.invalid = true
+	case j.Domainpart() != s.agent.account.domain:
+		// Whether the domain is served here is not to be seen (I8).
+		t.foreign = true
+	case j.Localpart() == "":
+		t.server = true
+	default:
+		t.agent, t.resource = s.agent.account.agent(j.Localpart()), j.Resourcepart()
+	}
+	return t
+}
+
+// An outgoing is one message on its way from a session's reader through the store
+// to the devices of both sides. It is used again after that.
+type outgoing struct {
+	session *Session
+	target  *target
+	at      time.Time
+	size    int
+	copied  bool // goes to other devices as well (XEP-0280)
+	live    bool // not kept: delivered by the reader at once
+
+	msg    store.Message
+	record []byte // msg encoded
+	wire   []byte // the stanza without its end, for the recipients; theirs once delivered
+	idFrom int    // where the stanza-id goes in wire
+
+	batch store.Batch
+	ops   [1]store.Op
+}
+
+var outgoings sync.Pool
+
+func newOutgoing() *outgoing {
+	if m, ok := outgoings.Get().(*outgoing); ok {
+		return m
+	}
+	m := new(outgoing)
+	m.batch.Done = func(*store.Batch) { m.committed() }
+	return m
+}
+
+// message routes one message (RFC 6121 §5, §8). What is to be kept is pending when
+// it returns: the dispatcher delivers it, and counts it as handled, once its commit
+// is durable (I2).
+func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
+	t := s.target(st.To)
+	if t.server && len(st.To) == 0 {
+		t = s.target([]byte(s.agent.bare)) // RFC 6121 §8.1.1.1: to oneself
+	}
+	kind := string(st.Type)
+	switch kind {
+	case "chat", "normal", "headline", "groupchat", "error":
+	default:
+		kind = "normal" // RFC 6121 §5.2.2
+	}
+	if kind == "error" {
+		s.settle()
+		s.forwardError(st, t)
+		return false, nil
+	}
+	if e := s.refused(t, kind); e != nil {
+		s.settle()
+		s.answerError(st, *e)
+		return false, nil
+	}
+	m := s.outgoing(st, t)
+	if !im.Kept(st) {
+		s.settle()
+		m.live = true
+		t.agent.deliverLive(m, kind)
+		m.release()
+		return false, nil
+	}
+	if t.conversation == nil {
+		conv, err := s.conversation(t.agent)
+		if err != nil {
+			m.release()
+			s.settle()
+			s.answerError(st, s.storeError(err))
+			return false, nil
+		}
+		t.conversation = conv
+	}
+	m.record = store.AppendMessage(m.record[:0], &m.msg)
+	op := &m.ops[0]
+	*op = store.Op{
+		Conversation: t.conversation, Kind: store.KindMessage, Actor: s.agent.id, At: m.at, Data: m.record,
+		RepeatID: m.msg.OriginID, Content: m.msg.Inner,
+	}
+	if op.RepeatID == "" {
+		op.RepeatID = m.msg.ID
+	}
+	m.batch.Ops, m.batch.Err = m.ops[:1], nil
+	s.undecide(m.size)
+	s.agent.account.store.Append(&m.batch)
+	return true, nil
+}
+
+func (s *Session) conversation(with *agent) (store.Conversation, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	return s.agent.account.store.Direct(ctx, s.agent.id, with.id)
+}
+
+// refused says why a message cannot be sent there; nil if it can. RFC 6121 §8.5;
+// rules 18 to 21.
+func (s *Session) refused(t *target, kind string) *wire.StanzaError {
+	switch {
+	case t.invalid:
+		return &wire.StanzaError{Condition: wire.JIDMalformed} // RFC 6120 §8.3.3.8
+	case t.foreign:
+		return &wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"}
+	case t.server || t.agent == nil, kind == "groupchat":
+		return &wire.StanzaError{Condition: wire.ServiceUnavailable}
+	case t.resource != "" && kind == "normal" && !t.agent.has(t.resource):
+		return &wire.StanzaError{Condition: wire.ServiceUnavailable} // RFC 6121 §8.5.3.2.1
+	}
+	return nil
+}
+
+func (g *agent) has(resource string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.session(resource) != nil
+}
+
+// outgoing takes what is needed of st, whose memory is the reader's.
+func (s *Session) outgoing(st *wire.Stanza, t *target) *outgoing {
+	m := newOutgoing()
+	m.session, m.target, m.at, m.size = s, t, time.Now(), st.Size()
+	m.copied, m.live = im.Copied(st), false
+	inner := im.Cleaned(st, s.agent.account.owns)
+	m.msg = store.Message{
+		Type: string(st.Type), From: s.address, To: t.to, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
+	}
+	if m.msg.Type == "" {
+		m.msg.Type = "normal" // RFC 6121 §5.2.2: the default, said outright
+	}
+	b := make([]byte, 0, len(inner)+len(st.Decls)+len(m.msg.From)+len(m.msg.To)+len(m.msg.ID)+stanzaOverhead)
+	b = wire.AppendOpen(b, wire.Message, wire.Attrs{
+		Type: m.msg.Type, ID: st.ID, To: m.msg.To, From: m.msg.From, Lang: st.Lang, Decls: st.Decls,
+	})
+	m.idFrom = len(b) + len(inner)
+	m.wire = append(b, inner...)
+	m.msg.Inner = m.wire[len(b):m.idFrom]
+	m.msg.Decls = append(m.msg.Decls, st.Decls...)
+	return m
+}
+
+// stanzaOverhead is room for the tags, the attribute names and the stanza-id.
+const stanzaOverhead = 256
+
+// owns says whether a JID is this domain's or one of its users', for elements that
+// only their server may make.
+func (a *account) owns(by []byte) bool {
+	j, err := jid.Parse(string(by))
+	return err == nil && j.Domainpart() == a.domain
+}
+
+func (m *outgoing) message() *store.Message { return &m.msg }
+
+// idFor is the archive id under which g knows the message, or "".
+func (m *outgoing) idFor(g *agent, o store.Ordinal) string {
+	if o == 0 {
+		return ""
+	}
+	return g.viewer.ID(o)
+}
+
+// rendered is the whole stanza for g's devices.
+func (m *outgoing) rendered(g *agent, o store.Ordinal) []byte {
+	b := m.wire[:m.idFrom:cap(m.wire)]
+	if o != 0 {
+		b = im.AppendStanzaID(b, g.bare, g.viewer.ID(o))
+	}
+	return wire.AppendClose(b, wire.Message)
+}
+
+// committed runs on the account's dispatcher, in the order of commits.
+func (m *outgoing) committed() {
+	s, t := m.session, m.target
+	switch op := &m.ops[0]; {
+	case m.batch.Err != nil:
+		s.bounce(m, s.storeError(m.batch.Err))
+	case op.Repeated:
+		// Sent again after a cut: the first copy was delivered.
+	default:
+		s.server.Stats.Messages.Add(1)
+		t.agent.deliver(m, t.resource, op.Ordinal)
+		if m.copied {
+			s.agent.copySent(m, op.Ordinal, func(o *Session) bool {
+				return t.agent == s.agent && o.reachedBy(t.resource)
+			})
+		}
+	}
+	s.decide(m.size)
+	m.release()
+}
+
+func (m *outgoing) release() {
+	m.session, m.target, m.wire, m.msg = nil, nil, nil, store.Message{}
+	m.ops[0] = store.Op{}
+	if cap(m.record) > 64<<10 {
+		m.record = nil
+	}
+	outgoings.Put(m)
+}
+
+// deliverLive hands over what is not kept: chat states, headlines, what its sender
+// wants forgotten. Nobody there is nobody told (RFC 6121 §8.5.2.2.1).
+func (g *agent) deliverLive(m *outgoing, kind string) {
+	resource := m.target.resource
+	if resource != "" && kind == "headline" && !g.has(resource) {
+		return // RFC 6121 §8.5.3.2.1
+	}
+	g.deliver(m, resource, 0)
+	if m.copied {
+		m.session.agent.copySent(m, 0, func(o *Session) bool {
+			return g == m.session.agent && o.reachedBy(resource)
+		})
+	}
+}
+
+// forwardError passes an error on to the one device that it answers; otherwise it
+// is dropped (RFC 6121 §8.5.2, §8.5.3; rule 9: an error is never answered).
+func (s *Session) forwardError(st *wire.Stanza, t *target) {
+	if t.agent == nil || t.resource == "" {
+		return
+	}
+	m := s.outgoing(st, t)
+	m.live, m.copied = true, false
+	if t.agent.has(t.resource) {
+		t.agent.deliver(m, t.resource, 0)
+	}
+	m.release()
+}
+
+// bounce answers a message that could not be kept.
+func (s *Session) bounce(m *outgoing, e wire.StanzaError) {
+	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{
+		Type: "error", ID: []byte(m.msg.ID), To: s.address, From: m.msg.To,
+	})
+	b = wire.AppendClose(e.AppendTo(b), wire.Message)
+	s.push(item{data: b, stanza: true})
+	s.agent.account.later(s, false)
+}
+
+// storeError is what the peer sees of a store's error.
+func (s *Session) storeError(err error) wire.StanzaError {
+	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint,
+			Text: "the server cannot keep this right now; send it again later"}
+	}
+	return s.internalError(err)
+}

@@ -1,0 +1,392 @@
+package xmppd
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"mellium.im/xmpp/jid"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/auth/scram"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/wire"
+)
+
+// Namespaces of stream negotiation.
+const (
+	nsTLS      = "urn:ietf:params:xml:ns:xmpp-tls"
+	nsSASL     = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsBind     = "urn:ietf:params:xml:ns:xmpp-bind"
+	nsSession  = "urn:ietf:params:xml:ns:xmpp-session"
+	nsBindings = "urn:xmpp:sasl-cb:0"
+	nsSM       = "urn:xmpp:sm:3"
+)
+
+// maxAttempts bounds the sign-ins of one stream (RFC 6120 §6.4.5).
+const maxAttempts = 3
+
+// A negotiation takes one connection to a bound session: TLS, SASL, resource
+// binding (RFC 6120 §4.2). It has one absolute deadline, set on the connection.
+type negotiation struct {
+	server *Server
+	limits *Limits
+	log    *slog.Logger
+	raw    net.Conn
+	conn   net.Conn // raw, and after TLS the secured one
+	in     *wire.Reader
+	leaf   *x509.Certificate
+
+	deadline time.Time // for all of it
+
+	opened  bool // our stream header is out
+	account *account
+	header  wire.Header // the peer's
+	domain  string      // what it asked for, also where that is not ours
+	agent   *agent
+	epoch   *epoch // the session's first connection
+}
+
+// negotiate returns a session that is bound or resumed and not yet running.
+func (n *negotiation) negotiate(direct bool) (*Session, error) {
+	n.conn = n.raw
+	n.in = wire.NewReader(n.raw, n.limits.BeforeLogin)
+	if err := n.secure(direct); err != nil {
+		return nil, err
+	}
+	if err := n.open(); err != nil {
+		return nil, err
+	}
+	if err := n.authenticate(); err != nil {
+		return nil, err
+	}
+	// RFC 6120 §6.4.6: the stream begins anew, on the same connection.
+	n.in.Restart(n.conn)
+	n.opened = false
+	if err := n.open(); err != nil {
+		return nil, err
+	}
+	if err := n.write("<stream:features><bind xmlns='" + nsBind + "'/>" +
+		"<session xmlns='" + nsSession + "'><optional/></session>" +
+		"<sm xmlns='" + nsSM + "'/></stream:features>"); err != nil {
+		return nil, err
+	}
+	return n.bind()
+}
+
+// secure brings TLS about. Nothing of XMPP is said before, apart from the one
+// offer of STARTTLS (I1).
+func (n *negotiation) secure(direct bool) error {
+	if !direct {
+		if err := n.startTLS(); err != nil {
+			return err
+		}
+	}
+	certs := n.server.certs.Load()
+	conn := tls.Server(n.raw, certs.forHello(&n.leaf))
+	n.raw.SetDeadline(earlier(n.deadline, time.Now().Add(n.limits.Handshake)))
+	if err := conn.Handshake(); err != nil {
+		return fmt.Errorf("TLS handshake: %w", err)
+	}
+	n.raw.SetDeadline(n.deadline)
+	n.conn = conn
+	n.opened = false
+	// Whatever followed <proceed/> in the plain buffer is dropped (rule 10).
+	n.in.Restart(conn)
+	return nil
+}
+
+func (n *negotiation) startTLS() error {
+	if err := n.open(); err != nil {
+		return err
+	}
+	// RFC 6120 §5.3.1: required, and the only feature.
+	if err := n.write("<stream:features><starttls xmlns='" + nsTLS + "'><required/></starttls></stream:features>"); err != nil {
+		return err
+	}
+	st, err := n.in.Next()
+	if err != nil {
+		return err
+	}
+	if st.Kind != wire.Nonza || string(st.Space) != nsTLS || string(st.Name) != "starttls" {
+		// I1. RFC 6120 §4.9.3.14; XEP-0035 is long gone.
+		return wire.StreamError{Condition: wire.PolicyViolation, Text: "this server speaks over TLS only: send <starttls/> first"}
+	}
+	return n.write("<proceed xmlns='" + nsTLS + "'/>")
+}
+
+// open answers the peer's stream header with ours (RFC 6120 §4.7).
+func (n *negotiation) open() error {
+	h, err := n.in.Header()
+	n.header = h
+	if err != nil {
+		return err
+	}
+	domain := h.To
+	if d, err := jid.Parse(h.To); err == nil {
+		domain = d.Domainpart()
+	}
+	if n.domain != "" && domain != n.domain {
+		// Rule 2, CVE-2018-10847: a restarted stream cannot move to another host.
+		return wire.StreamError{Condition: wire.HostUnknown, Text: "this stream is for another host"}
+	}
+	n.domain = domain
+	if n.account == nil {
+		n.account = n.server.account(domain)
+	}
+	if n.account == nil {
+		// RFC 6120 §4.9.3.6.
+		return wire.StreamError{Condition: wire.HostUnknown, Text: "no such host here; the stream's 'to' is the domain of your address"}
+	}
+	if n.agent != nil && h.From != "" {
+		if from, err := jid.Parse(h.From); err != nil || from.Bare().String() != n.agent.bare {
+			return wire.StreamError{Condition: wire.InvalidFrom} // RFC 6120 §4.9.3.9
+		}
+	}
+	return n.answer()
+}
+
+func (n *negotiation) answer() error {
+	n.opened = true
+	to := n.header.From
+	if _, err := jid.Parse(to); err != nil {
+		to = ""
+	}
+	from := n.domain
+	if n.account == nil {
+		from = ""
+	}
+	return n.write(string(wire.AppendHeader(nil, wire.Header{
+		From: from, To: to, ID: rand.Text(), Version: "1.0", Lang: "en",
+	})))
+}
+
+func (n *negotiation) write(s string) error {
+	_, err := io.WriteString(n.conn, s)
+	return err
+}
+
+// authenticate runs SASL until it succeeds (RFC 6120 §6).
+func (n *negotiation) authenticate() error {
+	state := n.conn.(*tls.Conn).ConnectionState()
+	ch := scram.ChannelOf(&state, n.leaf)
+	offer := n.account.auth.Offer(ch)
+	if err := n.write(saslFeatures(offer)); err != nil {
+		return err
+	}
+	for range maxAttempts {
+		st, err := n.in.Next()
+		if err != nil {
+			return err
+		}
+		if st.Kind != wire.Nonza || string(st.Space) != nsSASL {
+			// Rule 5: a stream error, never a stanza error (OF-945). RFC 6120 §4.9.3.12.
+			return wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
+		}
+		if string(st.Name) != "auth" {
+			if err := n.fail("malformed-request", ""); err != nil {
+				return err
+			}
+			continue
+		}
+		agent, err := n.exchange(st, ch, offer)
+		if err == nil {
+			n.agent = agent
+			n.server.Stats.SignIns.Add(1)
+			return nil
+		}
+		var f saslFailure
+		if !errors.As(err, &f) {
+			return err
+		}
+		n.server.Stats.SignInFailures.Add(1)
+		if err := n.fail(f.condition, f.text); err != nil {
+			return err
+		}
+	}
+	// RFC 6120 §6.4.5: enough retries.
+	return wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed sign-ins"}
+}
+
+func saslFeatures(o scram.Offer) string {
+	var b strings.Builder
+	b.WriteString("<stream:features><mechanisms xmlns='" + nsSASL + "'>")
+	for _, m := range o.Mechanisms {
+		b.WriteString("<mechanism>" + m + "</mechanism>")
+	}
+	b.WriteString("</mechanisms>")
+	if len(o.Bindings) > 0 { // XEP-0440 §3
+		b.WriteString("<sasl-channel-binding xmlns='" + nsBindings + "'>")
+		for _, t := range o.Bindings {
+			b.WriteString("<channel-binding type='" + t + "'/>")
+		}
+		b.WriteString("</sasl-channel-binding>")
+	}
+	b.WriteString("</stream:features>")
+	return b.String()
+}
+
+// A saslFailure ends one attempt (RFC 6120 §6.5).
+type saslFailure struct{ condition, text string }
+
+func (f saslFailure) Error() string { return "sign in: " + f.condition }
+
+func (n *negotiation) fail(condition, text string) error {
+	b := []byte("<failure xmlns='" + nsSASL + "'><" + condition + "/>")
+	if text != "" {
+		b = append(b, "<text xml:lang='en'>"...)
+		b = wire.AppendText(b, text)
+		b = append(b, "</text>"...)
+	}
+	return n.write(string(append(b, "</failure>"...)))
+}
+
+// exchange runs one attempt from its <auth/>.
+func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Offer) (*agent, error) {
+	mechanism := string(st.Attr("mechanism"))
+	x, err := n.account.auth.Begin(auth.Attempt{
+		Mechanism: mechanism, Channel: ch, Offer: offer, Addr: remoteIP(n.raw.RemoteAddr()),
+	})
+	if err != nil {
+		return nil, saslFailureOf(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), n.limits.Login)
+	defer cancel()
+	msg, err := saslData(st)
+	if err != nil {
+		return nil, err
+	}
+	if len(msg) == 0 {
+		// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
+		if err := n.write("<challenge xmlns='" + nsSASL + "'>=</challenge>"); err != nil {
+			return nil, err
+		}
+		if msg, err = n.response(); err != nil {
+			return nil, err
+		}
+	}
+	for {
+		reply, done, err := x.Step(ctx, msg)
+		if err != nil {
+			return nil, saslFailureOf(err)
+		}
+		text := base64.StdEncoding.EncodeToString(reply)
+		if done {
+			a := n.account.agentOf(x.Agent())
+			if a == nil {
+				return nil, saslFailure{"not-authorized", ""}
+			}
+			n.log = n.log.With("agent", a.name)
+			n.log.Info("signed in", "mechanism", mechanism)
+			return a, n.write("<success xmlns='" + nsSASL + "'>" + text + "</success>")
+		}
+		if err := n.write("<challenge xmlns='" + nsSASL + "'>" + text + "</challenge>"); err != nil {
+			return nil, err
+		}
+		if msg, err = n.response(); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (n *negotiation) response() ([]byte, error) {
+	st, err := n.in.Next()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case st.Kind != wire.Nonza || string(st.Space) != nsSASL:
+		return nil, wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
+	case string(st.Name) == "abort":
+		return nil, saslFailure{"aborted", ""} // RFC 6120 §6.4.4
+	case string(st.Name) != "response":
+		return nil, saslFailure{"malformed-request", ""}
+	}
+	return saslData(st)
+}
+
+// saslData decodes the text of an element; "=" is an empty one (RFC 6120 §6.4.2).
+func saslData(st *wire.Stanza) ([]byte, error) {
+	text := strings.TrimSpace(string(st.Inner))
+	if text == "" || text == "=" {
+		return nil, nil
+	}
+	msg, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, saslFailure{"incorrect-encoding", ""} // RFC 6120 §6.5.5
+	}
+	return msg, nil
+}
+
+// saslFailureOf turns what auth says into what the peer may know (RFC 6120 §6.5).
+func saslFailureOf(err error) error {
+	switch {
+	case errors.Is(err, auth.ErrMechanism):
+		return saslFailure{"invalid-mechanism", ""}
+	case errors.Is(err, auth.ErrMalformed):
+		return saslFailure{"malformed-request", ""}
+	case errors.Is(err, auth.ErrDenied):
+		return saslFailure{"not-authorized", ""}
+	case errors.Is(err, auth.ErrDisabled):
+		return saslFailure{"account-disabled", "this account is switched off; ask whoever runs the server"}
+	case errors.Is(err, auth.ErrLocked):
+		return saslFailure{"temporary-auth-failure", "too many failed attempts; wait a few minutes"}
+	case errors.Is(err, store.ErrUnavailable), errors.Is(err, store.ErrFull), errors.Is(err, context.DeadlineExceeded):
+		return saslFailure{"temporary-auth-failure", "the server cannot check passwords right now"}
+	}
+	return fmt.Errorf("sign in: %w", err)
+}
+
+// refuse tells the peer why there will be no session, if anything can be told.
+func (n *negotiation) refuse(err error) {
+	var stream wire.StreamError
+	switch {
+	case errors.As(err, &stream):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
+		n.log.Debug("left before signing in", "err", err)
+		if errors.Is(err, io.EOF) && n.opened {
+			n.write("</stream:stream>") // RFC 6120 §4.4
+		}
+		return
+	case isTimeout(err):
+		stream = wire.StreamError{Condition: wire.ConnectionTimeout, Text: "signing in took too long"}
+		// Tell it, but don't wait for it.
+		n.raw.SetDeadline(time.Now().Add(time.Second))
+	default:
+		n.log.Debug("negotiation ended", "err", err)
+		if n.opened {
+			stream = wire.StreamError{Condition: wire.InternalServerError}
+		}
+	}
+	if stream.Condition == "" {
+		return
+	}
+	n.log.Debug("negotiation refused", "condition", stream.Condition)
+	if !n.opened { // RFC 6120 §4.9.1.2: the header comes first
+		if n.answer() != nil {
+			return
+		}
+	}
+	n.write(string(stream.AppendTo(nil)) + "</stream:stream>")
+}
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.As(err, &t) && t.Timeout()
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

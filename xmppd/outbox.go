@@ -1,0 +1,315 @@
+package xmppd
+
+import (
+	"sync"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/wire"
+)
+
+// An item is one thing to write: a stanza, or an element of the stream's own.
+type item struct {
+	data     []byte        // shared between sessions; never changed
+	ordinal  store.Ordinal // of a kept message said to the agent; 0 for others
+	seenFrom store.Ordinal // an archive page that shows all from here to ordinal
+	at       int64         // milliseconds; when a message was sent
+	stanza   bool          // counted by XEP-0198
+	pulled   bool          // came from a puller, which has bounds of its own
+	starts   bool          // <enabled/>: from here on stanzas are counted
+}
+
+// A puller writes a long answer piece by piece, when the session's writer has
+// room for it: archive pages, the backlog. It runs on the writer.
+type puller interface {
+	pull() (items []item, done bool)
+}
+
+// The writer takes so much at a time; it fills a few TLS records.
+const (
+	writeSize  = 64 << 10
+	maxPulls   = 8   // long answers that one session may wait for
+	pullWindow = 512 // pulled stanzas that may wait to be acknowledged
+)
+
+// An outbox is what a session still has to write. Its fields are guarded by the
+// session's mu.
+type outbox struct {
+	queue   []item
+	bytes   int // in queue, pushed ones
+	pushed  int // in queue, pushed ones
+	pulls   []puller
+	writing bool
+	since   int64 // tick when the present write began; 0 between writes
+}
+
+// push queues an item without waiting and says whether it was taken. A session
+// that does not keep up is ended and cannot be resumed: what it missed of kept
+// messages waits in the log (DESIGN.md, step 10). The caller kicks afterwards.
+func (s *Session) push(it item) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.cut {
+		return false
+	}
+	l := s.server.limits.Load()
+	if s.out.pushed+s.sm.pushed >= l.Queue || s.out.bytes+s.sm.bytes+len(it.data) > l.QueueBytes {
+		s.overflow()
+		return false
+	}
+	s.out.queue = append(s.out.queue, it)
+	s.out.pushed++
+	s.out.bytes += len(it.data)
+	return true
+}
+
+// overflow cuts a session that does not keep up; s.mu is held.
+func (s *Session) overflow() {
+	s.cut = true
+	s.server.Stats.CutForSlowness.Add(1)
+	if s.ending == nil {
+		// RFC 6120 §4.9.3.17.
+		s.ending = &wire.StreamError{Condition: wire.ResourceConstraint, Text: "too slow: this session's queue is full"}
+	}
+	s.cond.Broadcast()
+	if e := s.epoch; e != nil {
+		// Wakes the reader, which ends the session; and the writer, if the peer does not
+		// take what it is being sent.
+		e.conn.SetDeadline(past)
+		return
+	}
+	s.lostAt = -1 << 40 // hibernating: expired by the caretaker's next visit
+}
+
+// pullFirst starts a long answer before all other; false if the session takes
+// none.
+func (s *Session) pullFirst(p puller) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended || s.cut {
+		return false
+	}
+	s.out.pulls = append([]puller{p}, s.out.pulls...)
+	return true
+}
+
+// pullLater adds a long answer. The reader waits while too many are unfinished:
+// whoever asks for much reads it before asking for more.
+func (s *Session) pullLater(p puller) {
+	s.mu.Lock()
+	for len(s.out.pulls) >= maxPulls && s.ending == nil && s.parting == nil && s.epoch != nil {
+		s.cond.Wait()
+	}
+	s.out.pulls = append(s.out.pulls, p)
+	s.mu.Unlock()
+	s.kick()
+}
+
+// kick sees to it that somebody writes what is queued.
+func (s *Session) kick() {
+	s.mu.Lock()
+	if s.out.writing || s.epoch == nil || s.ended || !s.hasWork() {
+		s.mu.Unlock()
+		return
+	}
+	s.out.writing = true
+	s.mu.Unlock()
+	s.server.writers.write(s)
+}
+
+// hasWork says whether a writer would find something; s.mu is held.
+func (s *Session) hasWork() bool {
+	return len(s.out.queue) > 0 || len(s.out.pulls) > 0 && s.sm.pulledOut < pullWindow
+}
+
+// flush writes until nothing is left. Only one flush of a session runs at a time
+// (I5); w is the worker's memory.
+func (s *Session) flush(w *worker) {
+	for {
+		s.mu.Lock()
+		e := s.epoch
+		if e == nil || s.ended || !s.hasWork() {
+			s.out.writing, s.out.since = false, 0
+			s.cond.Broadcast()
+			s.mu.Unlock()
+			return
+		}
+		if len(s.out.queue) == 0 {
+			p := s.out.pulls[0]
+			s.mu.Unlock()
+			s.takePulled(p)
+			continue
+		}
+		s.out.since = s.server.tick.Load()
+		s.take(w)
+		s.mu.Unlock()
+		if _, err := e.conn.Write(w.buf); err != nil {
+			s.writeFailed(e, w.items)
+			return
+		}
+		s.wrote(w.items)
+	}
+}
+
+// take moves what fits into one write to w; s.mu is held.
+func (s *Session) take(w *worker) {
+	w.buf, w.items = w.buf[:0], w.items[:0]
+	n := 0
+	for n < len(s.out.queue) && (n == 0 || len(w.buf)+len(s.out.queue[n].data) <= writeSize) {
+		it := s.out.queue[n]
+		n++
+		w.buf = append(w.buf, it.data...)
+		if !it.pulled {
+			s.out.pushed--
+			s.out.bytes -= len(it.data)
+		}
+		s.sm.on = s.sm.on || it.starts
+		if s.sm.on && it.stanza {
+			s.sm.sent(it)
+		} else {
+			w.items = append(w.items, it)
+		}
+	}
+	if n == len(s.out.queue) {
+		s.out.queue = s.out.queue[:0]
+		if cap(s.out.queue) > 64 {
+			s.out.queue = nil
+		}
+	} else {
+		s.out.queue = s.out.queue[n:]
+	}
+	if s.sm.on && len(s.sm.unacked) > 0 && !s.sm.asked {
+		s.sm.asked = true
+		w.buf = append(w.buf, requestAck...)
+	}
+}
+
+// takePulled runs a puller and queues what it gave.
+func (s *Session) takePulled(p puller) {
+	items, done := p.pull()
+	for i := range items {
+		items[i].pulled = true
+	}
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		s.agent.mu.Lock()
+		s.agent.lost(items)
+		s.agent.mu.Unlock()
+		return
+	}
+	defer s.mu.Unlock()
+	s.out.queue = append(s.out.queue, items...)
+	if !done {
+		return
+	}
+	for i, q := range s.out.pulls {
+		if q == p {
+			s.out.pulls = append(s.out.pulls[:i:i], s.out.pulls[i+1:]...)
+			break
+		}
+	}
+	s.cond.Broadcast()
+}
+
+// wrote is called after a write, with the items that nobody will acknowledge: for
+// a client without stream management, written is as good as it gets.
+func (s *Session) wrote(items []item) { s.agent.arrived(items) }
+
+// writeFailed closes the connection, so that the reader finds out. What was to be
+// written is nobody's any more: with stream management the session still has it.
+func (s *Session) writeFailed(e *epoch, items []item) {
+	s.agent.mu.Lock()
+	s.agent.lost(items)
+	s.agent.mu.Unlock()
+	e.conn.Close()
+	s.mu.Lock()
+	s.out.writing, s.out.since = false, 0
+	s.cond.Broadcast()
+	s.mu.Unlock()
+}
+
+// finish writes the rest and a last word, within a short time.
+func (s *Session) finish(e *epoch, last []byte) {
+	e.conn.SetDeadline(time.Now().Add(farewell))
+	s.kick()
+	s.mu.Lock()
+	for s.out.writing && !s.ended {
+		s.cond.Wait()
+	}
+	s.out.writing = true // nobody else writes from here on
+	s.mu.Unlock()
+	e.conn.Write(last)
+}
+
+// writers are the goroutines that write for all sessions. One is borrowed for as
+// long as a session has something to write, so that an idle session has none, and
+// a slow peer holds up nobody else.
+type writers struct {
+	ready chan *Session
+	wg    sync.WaitGroup
+	once  sync.Once
+}
+
+// worker is the memory that a writer takes from session to session.
+type worker struct {
+	buf   []byte
+	items []item
+}
+
+// lingering is how long a writer waits for its next session.
+const lingering = 5 * time.Second
+
+func (p *writers) write(s *Session) {
+	select {
+	case p.ready <- s:
+	default:
+		p.wg.Go(func() { p.work(s) })
+	}
+}
+
+func (p *writers) work(s *Session) {
+	var w worker
+	idle := time.NewTimer(lingering)
+	defer idle.Stop()
+	for {
+		w.run(s)
+		idle.Reset(lingering)
+		select {
+		case next, ok := <-p.ready:
+			if !ok {
+				return
+			}
+			s = next
+		case <-idle.C:
+			return
+		}
+	}
+}
+
+func (w *worker) run(s *Session) {
+	defer func() {
+		if p := recover(); p != nil {
+			logPanic(s.log(), p)
+			s.mu.Lock()
+			s.cut, s.out.writing = true, false
+			e := s.epoch
+			s.cond.Broadcast()
+			s.mu.Unlock()
+			if e != nil {
+				e.conn.Close()
+			}
+		}
+	}()
+	s.flush(w)
+	clear(w.items)
+	if cap(w.buf) > 2*writeSize {
+		w.buf = nil
+	}
+}
+
+// close ends the writers that wait; no session writes any more.
+func (p *writers) close() {
+	p.once.Do(func() { close(p.ready) })
+	p.wg.Wait()
+}

@@ -1,0 +1,278 @@
+package xmppd
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/wire"
+)
+
+// Config is what a Server needs to know. Durations and sizes that are zero take
+// no default here: package conf has them all.
+type Config struct {
+	Limits        Limits
+	Resume        time.Duration // how long a cut session can be resumed; 0 switches resumption off
+	Colleagues    bool          // agents of an account see each other
+	ColleaguesMax int           // not in accounts with more agents than that
+	ArchivePage   int           // results of an archive query at most
+	Log           *slog.Logger
+	LogWire       bool // log stanzas by kind and id at debug level
+}
+
+// Limits bound what a peer can take. They may be changed while the server runs.
+type Limits struct {
+	BeforeLogin, Stanza       wire.Limits
+	Handshake, Login          time.Duration // absolute, from the moment of accepting
+	Unauthenticated           int           // connections before login, in all
+	UnauthenticatedPerAddress int           // from one IPv4 address or IPv6 /64
+	BytesPerSecond            int           // from one session; 0 is no limit
+	StanzasPerSecond          int           // from one session; 0 is no limit
+	SessionsPerAgent          int
+	Queue                     int           // stanzas pushed to a session that does not read, or does not acknowledge
+	QueueBytes                int           // the same in bytes
+	Idle                      time.Duration // silence after which a peer is pinged
+	Dead                      time.Duration // silence after that, when it is given up
+}
+
+// An Account is one customer's part of the server.
+type Account struct {
+	ID     string
+	Domain string
+	Store  store.Account
+	Auth   *auth.Account
+}
+
+// A Server holds connections and routes between them.
+type Server struct {
+	config Config
+	limits atomic.Pointer[Limits]
+	certs  atomic.Pointer[certificates]
+	log    *slog.Logger
+
+	wg      sync.WaitGroup // every goroutine of the server's
+	gate    gate           // connections before login
+	writers writers
+	tick    atomic.Int64 // seconds since the start, by the caretaker
+	closing atomic.Bool
+	Stats   Stats
+
+	mu       sync.Mutex          // guards what follows
+	accounts map[string]*account // by domain
+	conns    map[net.Conn]struct{}
+	listens  map[net.Listener]struct{}
+
+	stop     chan struct{} // closed when the caretaker is to end
+	stopOnce sync.Once
+}
+
+// Stats are counters for metrics; read them at any time.
+type Stats struct {
+	Accepted, Refused, SignIns, SignInFailures atomic.Int64
+	Messages, Delivered                        atomic.Int64
+	Sessions, Hibernating                      atomic.Int64
+	Resumed, CutForSlowness                    atomic.Int64
+}
+
+// New returns a Server that serves nothing yet. Its certificates are set with
+// SetCertificates before the first Serve.
+func New(c Config) *Server {
+	s := &Server{
+		config:   c,
+		log:      c.Log,
+		accounts: make(map[string]*account),
+		conns:    make(map[net.Conn]struct{}),
+		listens:  make(map[net.Listener]struct{}),
+		stop:     make(chan struct{}),
+	}
+	s.gate.from = make(map[string]int)
+	s.SetLimits(c.Limits)
+	s.writers.ready = make(chan *Session)
+	s.wg.Go(s.caretaker)
+	return s
+}
+
+// SetLimits changes the limits for what comes after.
+func (s *Server) SetLimits(l Limits) { s.limits.Store(&l) }
+
+// ErrClosed is what Serve returns after Shutdown.
+var ErrClosed = errors.New("server closed")
+
+// Serve accepts connections until l is closed. With direct, TLS starts at the
+// first byte (XEP-0368); otherwise with STARTTLS (RFC 6120 §5).
+func (s *Server) Serve(l net.Listener, direct bool) error {
+	if !s.track(l) {
+		l.Close()
+		return ErrClosed
+	}
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			if s.closing.Load() {
+				return ErrClosed
+			}
+			var temporary interface{ Temporary() bool }
+			if errors.As(err, &temporary) && temporary.Temporary() {
+				// Out of file descriptors, most likely: those who are here matter more.
+				s.log.Warn("cannot accept", "err", err)
+				time.Sleep(50 * time.Millisecond)
+				continue
+			}
+			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
+		}
+		s.Stats.Accepted.Add(1)
+		limits := s.limits.Load()
+		release, ok := s.gate.enter(conn.RemoteAddr(), limits)
+		if !ok || !s.trackConn(conn) {
+			s.Stats.Refused.Add(1)
+			if ok {
+				release()
+			}
+			conn.Close()
+			continue
+		}
+		s.wg.Go(func() { s.greet(conn, direct, release) })
+	}
+}
+
+// greet takes a connection from its first byte to a bound session. The goroutine
+// ends with that, and the session reads in a fresh one: the handshake's deep stack
+// is not kept for the session's life.
+func (s *Server) greet(conn net.Conn, direct bool, release func()) {
+	defer release()
+	log := s.log.With("peer", conn.RemoteAddr().String())
+	defer func() {
+		if p := recover(); p != nil {
+			logPanic(log, p)
+			s.drop(conn)
+		}
+	}()
+	limits := s.limits.Load()
+	n := &negotiation{server: s, raw: conn, log: log, limits: limits, deadline: time.Now().Add(limits.Login)}
+	conn.SetDeadline(n.deadline)
+	session, err := n.negotiate(direct)
+	if err != nil {
+		n.refuse(err)
+		s.drop(conn)
+		return
+	}
+	conn.SetDeadline(time.Time{})
+	s.wg.Go(func() { session.run(n.epoch) })
+}
+
+func (s *Server) drop(conn net.Conn) {
+	s.mu.Lock()
+	delete(s.conns, conn)
+	s.mu.Unlock()
+	conn.Close()
+}
+
+func (s *Server) track(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.listens[l] = struct{}{}
+	return true
+}
+
+func (s *Server) trackConn(c net.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.conns[c] = struct{}{}
+	return true
+}
+
+// account is the one of a domain, or nil.
+func (s *Server) account(domain string) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accounts[domain]
+}
+
+// caretaker looks after what time alone brings: silent peers, sessions that were
+// not resumed, delivery cursors. One goroutine does it for all.
+func (s *Server) caretaker() {
+	t := time.NewTicker(time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-s.stop:
+			return
+		case <-t.C:
+		}
+		now := s.tick.Add(1)
+		s.mu.Lock()
+		accounts := make([]*account, 0, len(s.accounts))
+		for _, a := range s.accounts {
+			accounts = append(accounts, a)
+		}
+		s.mu.Unlock()
+		for _, a := range accounts {
+			a.look(now)
+		}
+	}
+}
+
+// Shutdown ends everything in the order of DESIGN.md: no new connections, then
+// the sessions (those that can be resumed are kept, sealed), then the goroutines.
+// It waits until all have ended or ctx does.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing.Store(true)
+	for l := range s.listens {
+		l.Close()
+	}
+	accounts := make([]*account, 0, len(s.accounts))
+	for _, a := range s.accounts {
+		accounts = append(accounts, a)
+	}
+	s.mu.Unlock()
+
+	var wg sync.WaitGroup
+	for _, a := range accounts {
+		wg.Go(func() { a.close(ctx, true) })
+	}
+	wg.Wait()
+	s.mu.Lock()
+	for c := range s.conns {
+		c.Close() // those that had not signed in
+	}
+	s.mu.Unlock()
+	s.stopOnce.Do(func() { close(s.stop) })
+	s.writers.close()
+	done := make(chan struct{})
+	go func() { // ends with the WaitGroup that it waits for
+		s.wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("shut down: %w", ctx.Err())
+	}
+}
+
+// SetCertificates replaces the certificates for connections to come. The first is
+// shown to clients that name no server.
+func (s *Server) SetCertificates(list []tls.Certificate) error {
+	c, err := newCertificates(list)
+	if err != nil {
+		return err
+	}
+	s.certs.Store(c)
+	return nil
+}

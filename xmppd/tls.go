@@ -1,0 +1,95 @@
+package xmppd
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// certificates chooses a certificate by the name that a client asks for. A new
+// set means new ticket keys, so that a resumed TLS session always has the leaf
+// that it was made with.
+type certificates struct {
+	byName map[string]*tls.Certificate // lower-case; "*.desk.example" for wildcards
+	first  *tls.Certificate
+	config *tls.Config
+}
+
+func newCertificates(list []tls.Certificate) (*certificates, error) {
+	if len(list) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	c := &certificates{byName: make(map[string]*tls.Certificate), first: &list[0]}
+	for i := range list {
+		if list[i].Leaf == nil {
+			leaf, err := x509.ParseCertificate(list[i].Certificate[0])
+			if err != nil {
+				return nil, fmt.Errorf("parse certificate: %w", err)
+			}
+			list[i].Leaf = leaf
+		}
+		for _, name := range list[i].Leaf.DNSNames {
+			if name = strings.ToLower(name); c.byName[name] == nil {
+				c.byName[name] = &list[i]
+			}
+		}
+	}
+	c.config = &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		// TLS 1.2 with forward secrecy and authenticated encryption only (SMO-2); 1.3 has
+		// nothing else. RFC 7590 §3.
+		CipherSuites: []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+		},
+		// XEP-0368 §4: answered when it is offered. Go refuses a client that offers other
+		// protocols only, so those are let in without an answer, below.
+		NextProtos:                  []string{"xmpp-client"},
+		DynamicRecordSizingDisabled: true,
+		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+			return c.choose(hello.ServerName), nil
+		},
+	}
+	return c, nil
+}
+
+// choose is the certificate for a name, by SNI (RFC 6066 §3).
+func (c *certificates) choose(name string) *tls.Certificate {
+	name = strings.TrimSuffix(strings.ToLower(name), ".")
+	if cert := c.byName[name]; cert != nil {
+		return cert
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		if cert := c.byName["*."+parent]; cert != nil {
+			return cert
+		}
+	}
+	return c.first
+}
+
+// forHello makes the configuration for one connection and remembers the leaf that
+// it will be shown, which the channel binding needs.
+func (c *certificates) forHello(leaf **x509.Certificate) *tls.Config {
+	return &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			*leaf = c.choose(hello.ServerName).Leaf
+			if len(hello.SupportedProtos) > 0 && !slices.Contains(hello.SupportedProtos, "xmpp-client") {
+				other := c.config.Clone()
+				other.NextProtos = nil
+				return other, nil
+			}
+			return c.config, nil
+		},
+	}
+}
+
+// Certificate is the certificate that the server shows to a client, for listeners
+// of others that are to show the same.
+func (s *Server) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	return s.certs.Load().choose(hello.ServerName), nil
+}
