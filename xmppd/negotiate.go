@@ -334,6 +334,8 @@ func saslFailureOf(err error) error {
 		return saslFailure{"invalid-mechanism", ""}
 	case errors.Is(err, auth.ErrMalformed):
 		return saslFailure{"malformed-request", ""}
+	case errors.Is(err, auth.ErrAuthzid):
+		return saslFailure{"invalid-authzid", ""} // RFC 6120 §6.5.6; rule 12
 	case errors.Is(err, auth.ErrDenied):
 		return saslFailure{"not-authorized", ""}
 	case errors.Is(err, auth.ErrDisabled):

@@ -12,20 +12,21 @@ import (
 // layers is the table of docs/map.md: a package imports only from layers below its
 // own.
 var layers = map[string]int{
-	"store":           0,
-	"xmppd/wire":      1,
-	"auth/scram":      1,
-	"store/seal":      1,
-	"conf":            1,
-	"store/storetest": 1, // tests only
-	"store/keys":      2,
-	"store/sqlite":    3,
-	"auth":            4,
-	"xmppd/im":        5,
-	"xmppd/hook":      5,
-	"xmppd":           6,
-	"xmppd/xmpptest":  6, // tests only
-	"cmd/parley":      7,
+	"store":             0,
+	"xmppd/wire":        1,
+	"auth/scram":        1,
+	"store/seal":        1,
+	"conf":              1,
+	"store/storetest":   1, // tests only
+	"store/sqlite/conn": 1,
+	"store/keys":        2,
+	"store/sqlite":      3,
+	"auth":              4,
+	"xmppd/im":          5,
+	"xmppd/hook":        5,
+	"xmppd":             6,
+	"xmppd/xmpptest":    6, // tests only
+	"cmd/parley":        7,
 }
 
 const module = "parley.im/parley/"

@@ -33,6 +33,8 @@ type Config struct {
 	// Roots are the authorities that may vouch for a receiver; nil is the system's.
 	Roots *x509.CertPool
 	Log   *slog.Logger
+
+	rows int // maxRows; less in tests
 }
 
 // defaultWaits stand before each attempt: about three days in all.
@@ -56,6 +58,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Concurrency <= 0 {
 		c.Concurrency = 8
+	}
+	if c.rows <= 0 {
+		c.rows = maxRows
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

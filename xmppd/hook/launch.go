@@ -11,7 +11,7 @@ import (
 const pause = 5 * time.Second
 
 // full says whether so much has failed that nothing new is tried.
-func (w *worker) full() bool { return w.live >= maxRows }
+func (w *worker) full() bool { return w.live >= w.c.rows }
 
 // rowDue is when the first row is tried. There must be one.
 func (w *worker) rowDue() time.Time {

@@ -19,8 +19,8 @@ import (
 // at what the sender tells it, and a way to have it refuse.
 type ledger struct {
 	store.Account
-	t    *testing.T
-	pair store.Conversation // of the two agents
+	t       *testing.T
+	pair    store.Conversation // of the two agents
 	journal store.Conversation
 
 	advanced chan store.Progress // gets each progress that was kept, if there is room

@@ -28,7 +28,8 @@ var scans = sync.Pool{New: func() any {
 	}
 }}
 
-// keptChildren is how many children a scan may have seen to be worth keeping.
+// keptChildren is how many children or levels a scan may have had to be worth
+// keeping.
 const keptChildren = 256
 
 // release gives back all that an idle Reader does not need. Nothing may be in
@@ -36,7 +37,7 @@ const keptChildren = 256
 func (r *Reader) release() {
 	if s := r.scan; s != nil {
 		r.scan = nil
-		if cap(s.children) <= keptChildren && cap(s.scratch) <= blockSize(0) {
+		if cap(s.children) <= keptChildren && cap(s.open) <= keptChildren && cap(s.scratch) <= blockSize(0) {
 			s.result = Stanza{Children: s.result.Children[:0]}
 			scans.Put(s)
 		}

@@ -57,7 +57,7 @@ func (s *scan) openStream(b []byte, st *stream) (h Header, err error) {
 			}
 			continue
 		}
-		value := string(s.value1(b, a))
+		value := string(s.valueOf(b, a))
 		switch string(a.bytes(b)) {
 		case "to":
 			h.To = value

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -55,10 +56,26 @@ func TestWhiteSpaceIsNotHeld(t *testing.T) {
 	}
 }
 
+// Prefixes are looked for one by one, so that there must be few.
+func TestDeclarationsInScope(t *testing.T) {
+	var in strings.Builder
+	for level := range 5 {
+		in.WriteString("<message")
+		for k := range 60 {
+			fmt.Fprintf(&in, " xmlns:p%d-%d='urn:example:p'", level, k)
+		}
+		in.WriteByte('>')
+	}
+	_, err := opened(t, strings.NewReader(in.String()), Limits{}).Next()
+	if condition(err) != PolicyViolation {
+		t.Errorf("%v, want policy-violation", err)
+	}
+}
+
 // A big stanza that comes byte by byte must cost as much as its bytes, not
 // their square.
 func TestSlowBigStanzas(t *testing.T) {
-	const n = 1 << 20
+	const n = 300 << 10
 	pad := strings.Repeat("x", n)
 	for _, in := range []string{
 		"<message><body>" + pad + "</body></message>",

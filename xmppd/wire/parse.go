@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -37,7 +38,14 @@ func ParseInner(decls, inner []byte) (*Stanza, error) {
 	b = AppendClose(append(b, inner...), Message)
 	// It was within the limits of its time.
 	const any = math.MaxInt32
-	return Parse(b, Limits{Bytes: any, Depth: any, Attrs: any, Children: any})
+	s, err := Parse(b, Limits{Bytes: any, Depth: any, Attrs: any, Children: any})
+	if err != nil {
+		return nil, fmt.Errorf("parse kept stanza: %w", err)
+	}
+	if len(s.Inner) != len(inner) {
+		return nil, errors.New("parse kept stanza: its declarations are none")
+	}
+	return s, nil
 }
 
 // Decode reads c into v, as encoding/xml's Unmarshal does, with the stanza's

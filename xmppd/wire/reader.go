@@ -13,8 +13,9 @@ import (
 // 1 KiB and itself; what it needs beyond that while an element is being read is
 // shared with all other Readers.
 //
-// Reading ahead is what batches: a source that flushes the other direction
-// before it blocks is asked only when nothing whole is left in the buffer.
+// The source is asked for more only when no whole element is left in the buffer.
+// So a source whose Read first flushes what was written in answer batches the
+// answers without delaying any.
 type Reader struct {
 	src    io.Reader
 	limits Limits
@@ -85,7 +86,7 @@ func (r *Reader) Pending() bool {
 }
 
 // Next returns the next top-level element, completely checked. It is good until
-// the next call. White space between elements is skipped (RFC 6120 §4.6.1,
+// the next call. White space between elements is skipped (RFC 6120
 // §11.7).
 //
 // After the stream's end tag Next returns io.EOF; where the connection ends

@@ -270,3 +270,21 @@ func TestContentNamespace(t *testing.T) {
 		t.Fatalf("%+v %v", s, err)
 	}
 }
+
+func TestPlain(t *testing.T) {
+	for _, want := range []uint8{plainText, plainValue} {
+		for c := range 256 {
+			for at := range 19 {
+				b := []byte("some plain text 19.")
+				b[at] = byte(c)
+				i := 0
+				for i < len(b) && class[b[i]]&want != 0 {
+					i++
+				}
+				if got := plain(b, 0, want); got != i {
+					t.Fatalf("plain(%q) = %d, want %d", b, got, i)
+				}
+			}
+		}
+	}
+}

@@ -77,6 +77,7 @@ type (
 		val, end int32 // the value, without quotes
 		rough    bool  // it has references, or white space to normalise
 		decl     bool  // it declares a namespace
+		space    uri   // of its prefix, if it has one and declares nothing
 	}
 
 	// A uri is a namespace name, wherever it is kept.
@@ -303,7 +304,7 @@ func reference(b []byte, i int) (int, error) {
 	for j := i + 1; j < len(b); j++ {
 		switch c := b[j]; {
 		case c == ';':
-			return reference1(b, i, j)
+			return oneReference(b, i, j)
 		case class[c]&(nameStart|nameChar) == 0 && (c != '#' || j != i+1):
 			return i, malformed("& that begins no reference")
 		case j-i > longestReference:
@@ -313,8 +314,8 @@ func reference(b []byte, i int) (int, error) {
 	return i, errMore
 }
 
-// reference1 checks the reference from the '&' at i to the ';' at j.
-func reference1(b []byte, i, j int) (int, error) {
+// oneReference checks the reference from the '&' at i to the ';' at j.
+func oneReference(b []byte, i, j int) (int, error) {
 	body := b[i+1 : j]
 	if _, ok := resolve(body); ok {
 		return j + 1, nil

@@ -87,22 +87,24 @@ func (s *scan) prefixed(b []byte, attrs []attr) error {
 		if a.decl || a.colon == 0 {
 			continue
 		}
-		space, ok := s.lookup(b, a.prefix(b))
-		if !ok {
+		var ok bool
+		if a.space, ok = s.lookup(b, a.prefix(b)); !ok {
 			return s.unbound(a.prefix(b))
 		}
 		for j := range attrs[:k] {
 			o := &attrs[j]
-			if o.decl || o.colon == 0 || !bytes.Equal(o.local(b), a.local(b)) {
-				continue
-			}
-			if other, _ := s.lookup(b, o.prefix(b)); bytes.Equal(s.uri(b, other), s.uri(b, space)) {
+			if !o.decl && o.colon != 0 && bytes.Equal(o.local(b), a.local(b)) && bytes.Equal(s.uri(b, o.space), s.uri(b, a.space)) {
 				return malformed("the same attribute twice")
 			}
 		}
 	}
 	return nil
 }
+
+// maxBindings is how many declarations may be in scope at one place. Each
+// prefix is looked for among them, so that many of both would cost more than
+// their bytes.
+const maxBindings = 256
 
 // declare brings the namespace that a names into scope (Namespaces in XML 1.0
 // §3).
@@ -129,6 +131,9 @@ func (s *scan) declare(b []byte, prefix name, a *attr) error {
 	}
 	if string(space) == s.in.content && (len(p) > 0 || len(s.open) > 0) {
 		s.explicit = true
+	}
+	if len(s.bindings) == maxBindings {
+		return tooMuch("namespace declarations")
 	}
 	s.bindings = longer(s.bindings)
 	d := &s.bindings[len(s.bindings)-1]

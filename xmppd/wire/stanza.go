@@ -80,15 +80,15 @@ func (s *scan) attributesOf(b []byte, st *Stanza) {
 		}
 		switch string(a.bytes(b)) {
 		case "type":
-			st.Type = s.value1(b, a)
+			st.Type = s.valueOf(b, a)
 		case "id":
-			st.ID = s.value1(b, a)
+			st.ID = s.valueOf(b, a)
 		case "to":
-			st.To = s.value1(b, a)
+			st.To = s.valueOf(b, a)
 		case "from":
-			st.From = s.value1(b, a)
+			st.From = s.valueOf(b, a)
 		case "xml:lang":
-			st.Lang = s.value1(b, a)
+			st.Lang = s.valueOf(b, a)
 		}
 	}
 	if !declared {

@@ -143,7 +143,7 @@ func TestParseInnerRefusesWhatWasNotChecked(t *testing.T) {
 		{"", "<x>"},
 		{"><x/", ""},
 	} {
-		if s, err := ParseInner([]byte(c.decls), []byte(c.inner)); err == nil && string(s.Inner) == c.inner && string(s.Decls) == c.decls {
+		if _, err := ParseInner([]byte(c.decls), []byte(c.inner)); err == nil {
 			t.Errorf("ParseInner(%q, %q) was accepted", c.decls, c.inner)
 		}
 	}

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// startTag checks a start tag from its name to its '>', as far as b goes.
+// startTag checks a start tag from its name to its '>', as far as b goes. Each
+// case begins where the one before ended; when b ends, the phase stays.
 func (s *scan) startTag(b []byte, i int) (int, error) {
 	var err error
 	for {
@@ -34,13 +35,9 @@ func (s *scan) startTag(b []byte, i int) (int, error) {
 				i++
 				continue
 			}
-			if !s.gap {
-				return i, malformed("no space before an attribute")
+			if err = s.beginAttr(i); err != nil {
+				return i, err
 			}
-			if len(s.attrs)-s.top.attrs == s.limits.Attrs {
-				return i, tooMuch("attributes")
-			}
-			s.mark, s.colon, s.phase = i, 0, inAttrName
 			fallthrough
 		case inAttrName:
 			if i, err = s.qname(b, i); err != nil {
@@ -89,6 +86,18 @@ func (s *scan) startTag(b []byte, i int) (int, error) {
 			return s.started(b, i+1, true)
 		}
 	}
+}
+
+// beginAttr prepares for the attribute that begins at i.
+func (s *scan) beginAttr(i int) error {
+	if !s.gap {
+		return malformed("no space before an attribute")
+	}
+	if len(s.attrs)-s.top.attrs == s.limits.Attrs {
+		return tooMuch("attributes")
+	}
+	s.mark, s.colon, s.phase = i, 0, inAttrName
+	return nil
 }
 
 // longer makes s one element longer, without clearing it. To fill it in there is

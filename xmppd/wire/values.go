@@ -5,8 +5,8 @@ import (
 	"unicode/utf8"
 )
 
-// value1 returns what an attribute's value means.
-func (s *scan) value1(b []byte, a *attr) []byte {
+// valueOf returns what an attribute's value means.
+func (s *scan) valueOf(b []byte, a *attr) []byte {
 	if !a.rough {
 		return b[a.val:a.end]
 	}
