@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +29,7 @@ type account struct {
 
 	mu     sync.RWMutex // guards what follows
 	agents map[string]*agent
+	sorted []*agent // the same, for colleagues; nil when it is to be made anew
 
 	dirtyMu sync.Mutex // guards what follows
 	dirty   []*agent   // agents whose delivery changed since it was last kept
@@ -95,7 +97,7 @@ func (s *Server) AgentAdded(accountID string, g store.Agent) {
 	}
 	a.mu.Lock()
 	if old := a.agents[g.Name]; old == nil || old.id != g.ID {
-		a.agents[g.Name] = newAgent(a, g)
+		a.agents[g.Name], a.sorted = newAgent(a, g), nil
 	}
 	a.mu.Unlock()
 	a.pushRoster(im.AppendRoster(nil, []im.Colleague{{JID: a.bare(g.Name), Name: g.Name}}), g.Name)
@@ -111,6 +113,7 @@ func (s *Server) AgentRemoved(accountID string, g store.Agent) {
 	gone := a.agents[g.Name]
 	if gone != nil && gone.id == g.ID {
 		delete(a.agents, g.Name)
+		a.sorted = nil
 	}
 	a.mu.Unlock()
 	if gone == nil || gone.id != g.ID {
@@ -159,21 +162,21 @@ func (a *account) agentOf(g store.Agent) *agent {
 	return nil
 }
 
-// colleagues are all agents but one, sorted; nil where the group is off.
-func (a *account) colleagues(but *agent) []*agent {
+// colleagues are all agents, sorted by name; nil where the group is off. The slice
+// is shared and must not be changed.
+func (a *account) colleagues() []*agent {
 	a.mu.RLock()
-	defer a.mu.RUnlock()
-	if !a.grouped() {
-		return nil
+	list, grouped := a.sorted, a.grouped()
+	a.mu.RUnlock()
+	if !grouped || list != nil {
+		return list
 	}
-	list := make([]*agent, 0, len(a.agents))
-	for _, g := range a.agents {
-		if g != but {
-			list = append(list, g)
-		}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.sorted == nil && a.grouped() {
+		a.sorted = slices.SortedFunc(maps.Values(a.agents), func(x, y *agent) int { return strings.Compare(x.name, y.name) })
 	}
-	slices.SortFunc(list, func(x, y *agent) int { return strings.Compare(x.name, y.name) })
-	return list
+	return a.sorted
 }
 
 // grouped says whether agents see each other; a.mu is held.
@@ -184,8 +187,8 @@ func (a *account) grouped() bool {
 // pushRoster tells everybody who asked for the roster of a change (RFC 6121
 // §2.1.6), but not the one it is about.
 func (a *account) pushRoster(query []byte, but string) {
-	for _, g := range a.colleagues(nil) {
-		if g.name == but {
+	for _, g := range a.colleagues() {
+		if g.name == but || g.online.Load() == 0 {
 			continue
 		}
 		g.mu.Lock()

@@ -15,7 +15,7 @@ import (
 // (RFC 6120 §7; XEP-0198 §5).
 func (n *negotiation) bind() (*Session, error) {
 	for range maxAttempts {
-		st, err := n.in.Next()
+		st, err := n.next()
 		if err != nil {
 			return nil, err
 		}
@@ -26,7 +26,7 @@ func (n *negotiation) bind() (*Session, error) {
 		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "resume":
 			s, err = n.resume(st)
 		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "enable":
-			err = n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §3, rule 33
+			n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §3, rule 33
 		case st.Kind == wire.Nonza:
 			err = wire.StreamError{Condition: wire.UnsupportedStanzaType}
 		default:
@@ -48,13 +48,15 @@ func (n *negotiation) bind() (*Session, error) {
 // client may try again.
 func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	if string(st.Type) != "set" || len(st.ID) == 0 {
-		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+		n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+		return nil, nil
 	}
 	var request struct {
 		Resource string `xml:"resource"`
 	}
 	if err := st.Decode(st.Child(nsBind, "bind"), &request); err != nil {
-		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+		n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest})
+		return nil, nil
 	}
 	resource := strings.TrimSpace(request.Resource)
 	if resource == "" {
@@ -63,7 +65,8 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	address, err := jid.New(n.agent.name, n.account.domain, resource)
 	if err != nil {
 		// RFC 6120 §7.7.2.1; rule 7.
-		return nil, n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest, Text: "this resource is not possible"})
+		n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest, Text: "this resource is not possible"})
+		return nil, nil
 	}
 	s := newSession(n.agent, address.Resourcepart())
 	n.epoch = &epoch{conn: n.conn, in: n.in, done: make(chan struct{})}
@@ -75,11 +78,13 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	defer cancel()
 	if err := n.agent.load(ctx); err != nil {
 		n.log.Error("what the agent has received is not known", "err", err)
-		return nil, n.refuseBind(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint})
+		n.refuseBind(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint})
+		return nil, nil
 	}
 	if err := n.agent.join(s, n.limits.SessionsPerAgent); err != nil {
 		if e, ok := err.(wire.StanzaError); ok {
-			return nil, n.refuseBind(st, e)
+			n.refuseBind(st, e)
+			return nil, nil
 		}
 		return nil, err
 	}
@@ -87,7 +92,8 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	b = append(b, "<bind xmlns='"+nsBind+"'><jid>"...)
 	b = wire.AppendText(b, s.address)
 	b = wire.AppendClose(append(b, "</jid></bind>"...), wire.IQ)
-	if err := n.write(string(b)); err != nil {
+	n.write(string(b))
+	if err := n.flush(); err != nil {
 		s.gone()
 		return nil, err
 	}
@@ -99,9 +105,9 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	return s, nil
 }
 
-func (n *negotiation) refuseBind(st *wire.Stanza, e wire.StanzaError) error {
+func (n *negotiation) refuseBind(st *wire.Stanza, e wire.StanzaError) {
 	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "error", ID: st.ID})
-	return n.write(string(wire.AppendClose(e.AppendTo(b), wire.IQ)))
+	n.write(string(wire.AppendClose(e.AppendTo(b), wire.IQ)))
 }
 
 func newSession(g *agent, resource string) *Session {

@@ -89,8 +89,10 @@ func (s *Session) rosterRequest(st *wire.Stanza, set bool) {
 	s.roster = true
 	s.mu.Unlock()
 	var list []im.Colleague
-	for _, g := range s.agent.account.colleagues(s.agent) {
-		list = append(list, im.Colleague{JID: g.bare, Name: g.name})
+	for _, g := range s.agent.account.colleagues() {
+		if g != s.agent {
+			list = append(list, im.Colleague{JID: g.bare, Name: g.name})
+		}
 	}
 	s.answer(st, im.AppendRoster(nil, list))
 }

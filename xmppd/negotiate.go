@@ -54,6 +54,7 @@ type negotiation struct {
 	domain  string      // what it asked for, also where that is not ours
 	agent   *agent
 	epoch   *epoch // the session's first connection
+	out     []byte // not sent yet
 }
 
 // negotiate returns a session that is bound or resumed and not yet running.
@@ -70,16 +71,17 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 		return nil, err
 	}
 	// RFC 6120 §6.4.6: the stream begins anew, on the same connection.
+	if err := n.flush(); err != nil {
+		return nil, err
+	}
 	n.in.Restart(n.conn)
 	n.opened = false
 	if err := n.open(); err != nil {
 		return nil, err
 	}
-	if err := n.write("<stream:features><bind xmlns='" + nsBind + "'/>" +
+	n.write("<stream:features><bind xmlns='" + nsBind + "'/>" +
 		"<session xmlns='" + nsSession + "'><optional/></session>" +
-		"<sm xmlns='" + nsSM + "'/></stream:features>"); err != nil {
-		return nil, err
-	}
+		"<sm xmlns='" + nsSM + "'/></stream:features>")
 	return n.bind()
 }
 
@@ -110,10 +112,8 @@ func (n *negotiation) startTLS() error {
 		return err
 	}
 	// RFC 6120 §5.3.1: required, and the only feature.
-	if err := n.write("<stream:features><starttls xmlns='" + nsTLS + "'><required/></starttls></stream:features>"); err != nil {
-		return err
-	}
-	st, err := n.in.Next()
+	n.write("<stream:features><starttls xmlns='" + nsTLS + "'><required/></starttls></stream:features>")
+	st, err := n.next()
 	if err != nil {
 		return err
 	}
@@ -121,11 +121,15 @@ func (n *negotiation) startTLS() error {
 		// I1. RFC 6120 §4.9.3.14; XEP-0035 is long gone.
 		return wire.StreamError{Condition: wire.PolicyViolation, Text: "this server speaks over TLS only: send <starttls/> first"}
 	}
-	return n.write("<proceed xmlns='" + nsTLS + "'/>")
+	n.write("<proceed xmlns='" + nsTLS + "'/>")
+	return n.flush()
 }
 
 // open answers the peer's stream header with ours (RFC 6120 §4.7).
 func (n *negotiation) open() error {
+	if err := n.flush(); err != nil {
+		return err
+	}
 	h, err := n.in.Header()
 	n.header = h
 	if err != nil {
@@ -152,10 +156,11 @@ func (n *negotiation) open() error {
 			return wire.StreamError{Condition: wire.InvalidFrom} // RFC 6120 §4.9.3.9
 		}
 	}
-	return n.answer()
+	n.answer()
+	return nil
 }
 
-func (n *negotiation) answer() error {
+func (n *negotiation) answer() {
 	n.opened = true
 	to := n.header.From
 	if _, err := jid.Parse(to); err != nil {
@@ -165,14 +170,26 @@ func (n *negotiation) answer() error {
 	if n.account == nil {
 		from = ""
 	}
-	return n.write(string(wire.AppendHeader(nil, wire.Header{
-		From: from, To: to, ID: rand.Text(), Version: "1.0", Lang: "en",
-	})))
+	n.out = wire.AppendHeader(n.out, wire.Header{From: from, To: to, ID: rand.Text(), Version: "1.0", Lang: "en"})
 }
 
-func (n *negotiation) write(s string) error {
-	_, err := io.WriteString(n.conn, s)
+// write adds to what is sent before the next read: a header and the features that
+// follow it make one TLS record.
+func (n *negotiation) write(s string) { n.out = append(n.out, s...) }
+
+// flush sends what was written.
+func (n *negotiation) flush() error {
+	_, err := n.conn.Write(n.out)
+	n.out = n.out[:0]
 	return err
+}
+
+// next sends what was written and reads the peer's answer.
+func (n *negotiation) next() (*wire.Stanza, error) {
+	if err := n.flush(); err != nil {
+		return nil, err
+	}
+	return n.in.Next()
 }
 
 // authenticate runs SASL until it succeeds (RFC 6120 §6).
@@ -180,11 +197,9 @@ func (n *negotiation) authenticate() error {
 	state := n.conn.(*tls.Conn).ConnectionState()
 	ch := scram.ChannelOf(&state, n.leaf)
 	offer := n.account.auth.Offer(ch)
-	if err := n.write(saslFeatures(offer)); err != nil {
-		return err
-	}
+	n.write(saslFeatures(offer))
 	for range maxAttempts {
-		st, err := n.in.Next()
+		st, err := n.next()
 		if err != nil {
 			return err
 		}
@@ -193,9 +208,7 @@ func (n *negotiation) authenticate() error {
 			return wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
 		}
 		if string(st.Name) != "auth" {
-			if err := n.fail("malformed-request", ""); err != nil {
-				return err
-			}
+			n.fail("malformed-request", "")
 			continue
 		}
 		agent, err := n.exchange(st, ch, offer)
@@ -209,9 +222,7 @@ func (n *negotiation) authenticate() error {
 			return err
 		}
 		n.server.Stats.SignInFailures.Add(1)
-		if err := n.fail(f.condition, f.text); err != nil {
-			return err
-		}
+		n.fail(f.condition, f.text)
 	}
 	// RFC 6120 §6.4.5: enough retries.
 	return wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed sign-ins"}
@@ -240,14 +251,14 @@ type saslFailure struct{ condition, text string }
 
 func (f saslFailure) Error() string { return "sign in: " + f.condition }
 
-func (n *negotiation) fail(condition, text string) error {
+func (n *negotiation) fail(condition, text string) {
 	b := []byte("<failure xmlns='" + nsSASL + "'><" + condition + "/>")
 	if text != "" {
 		b = append(b, "<text xml:lang='en'>"...)
 		b = wire.AppendText(b, text)
 		b = append(b, "</text>"...)
 	}
-	return n.write(string(append(b, "</failure>"...)))
+	n.out = append(append(n.out, b...), "</failure>"...)
 }
 
 // exchange runs one attempt from its <auth/>.
@@ -267,9 +278,7 @@ func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Of
 	}
 	if len(msg) == 0 {
 		// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
-		if err := n.write("<challenge xmlns='" + nsSASL + "'>=</challenge>"); err != nil {
-			return nil, err
-		}
+		n.write("<challenge xmlns='" + nsSASL + "'>=</challenge>")
 		if msg, err = n.response(); err != nil {
 			return nil, err
 		}
@@ -287,11 +296,10 @@ func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Of
 			}
 			n.log = n.log.With("agent", a.name)
 			n.log.Info("signed in", "mechanism", mechanism)
-			return a, n.write("<success xmlns='" + nsSASL + "'>" + text + "</success>")
+			n.write("<success xmlns='" + nsSASL + "'>" + text + "</success>")
+			return a, nil
 		}
-		if err := n.write("<challenge xmlns='" + nsSASL + "'>" + text + "</challenge>"); err != nil {
-			return nil, err
-		}
+		n.write("<challenge xmlns='" + nsSASL + "'>" + text + "</challenge>")
 		if msg, err = n.response(); err != nil {
 			return nil, err
 		}
@@ -299,7 +307,7 @@ func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Of
 }
 
 func (n *negotiation) response() ([]byte, error) {
-	st, err := n.in.Next()
+	st, err := n.next()
 	if err != nil {
 		return nil, err
 	}
@@ -356,7 +364,8 @@ func (n *negotiation) refuse(err error) {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		n.log.Debug("left before signing in", "err", err)
 		if errors.Is(err, io.EOF) && n.opened {
-			n.write("</stream:stream>") // RFC 6120 §4.4
+			n.write(wire.StreamEnd) // RFC 6120 §4.4
+			n.flush()
 		}
 		return
 	case isTimeout(err):
@@ -374,11 +383,10 @@ func (n *negotiation) refuse(err error) {
 	}
 	n.log.Debug("negotiation refused", "condition", stream.Condition)
 	if !n.opened { // RFC 6120 §4.9.1.2: the header comes first
-		if n.answer() != nil {
-			return
-		}
+		n.answer()
 	}
-	n.write(string(stream.AppendTo(nil)) + "</stream:stream>")
+	n.out = append(stream.AppendTo(n.out), wire.StreamEnd...)
+	n.flush()
 }
 
 func isTimeout(err error) bool {

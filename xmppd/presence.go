@@ -175,8 +175,8 @@ func (s *Session) unavailable(st *wire.Stanza) {
 // broadcast tells the colleagues and all of the agent's own devices, this one
 // included (RFC 6121 §4.2.2, §4.4.2; rule 29).
 func (s *Session) broadcast(p presence, id, typ string) {
-	for _, g := range s.agent.account.colleagues(s.agent) {
-		if g.online.Load() > 0 {
+	for _, g := range s.agent.account.colleagues() {
+		if g != s.agent && g.online.Load() > 0 {
 			s.sendPresence(g, "", p, id, typ)
 		}
 	}
@@ -219,17 +219,22 @@ func (s *Session) presenceOf(p presence, id, typ, to string) []byte {
 // meet tells a session that has just become available who else is (RFC 6121
 // §4.2.2: the server probes on its behalf).
 func (s *Session) meet() {
-	for _, g := range append(s.agent.account.colleagues(s.agent), s.agent) {
-		if g.online.Load() == 0 {
-			continue
-		}
-		for _, o := range g.list() {
-			if o != s {
-				s.see(o)
-			}
+	for _, g := range s.agent.account.colleagues() {
+		if g != s.agent && g.online.Load() > 0 {
+			s.seeAll(g)
 		}
 	}
+	s.seeAll(s.agent)
 	s.kick()
+}
+
+// seeAll queues the presence of an agent's devices, this one apart.
+func (s *Session) seeAll(g *agent) {
+	for _, o := range g.list() {
+		if o != s {
+			s.see(o)
+		}
+	}
 }
 
 // see queues another session's presence for this one.

@@ -159,11 +159,13 @@ func (s *Session) gotAck(st *wire.Stanza) error {
 func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
 	h, err := strconv.ParseUint(string(st.Attr("h")), 10, 32)
 	if err != nil {
-		return nil, n.write(string(smFailed(wire.BadRequest)))
+		n.write(string(smFailed(wire.BadRequest)))
+		return nil, nil
 	}
 	s := n.agent.resumable(string(st.Attr("previd")))
 	if s == nil {
-		return nil, n.write(string(smFailed(wire.ItemNotFound)))
+		n.write(string(smFailed(wire.ItemNotFound)))
+		return nil, nil
 	}
 	s.detach()
 	n.epoch = &epoch{conn: n.conn, in: n.in, done: make(chan struct{})}
@@ -171,7 +173,8 @@ func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := n.write("<resumed xmlns='" + nsSM + "' previd='" + s.sm.id + "' h='" + strconv.FormatUint(uint64(handled), 10) + "'/>"); err != nil {
+	n.write("<resumed xmlns='" + nsSM + "' previd='" + s.sm.id + "' h='" + strconv.FormatUint(uint64(handled), 10) + "'/>")
+	if err := n.flush(); err != nil {
 		s.release()
 		return nil, err
 	}

@@ -134,7 +134,7 @@ func (p *player) step(s step) error {
 		if err != nil {
 			return err
 		}
-		p.tell(s.who, "signs in", s.text)
+		p.tell(s.String(), "", "")
 		return d.signIn(p.ctx, p.server, s.text != "", s.do == doSignIn)
 	}
 	d, ok := p.devices[s.who]
