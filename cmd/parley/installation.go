@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"path/filepath"
 	"reflect"
@@ -99,7 +98,7 @@ func (i *installation) account(ctx context.Context, id string) (*account, error)
 	a := i.accounts[id]
 	i.mu.Unlock()
 	if a == nil {
-		return nil, fmt.Errorf("account %q: %w", id, store.ErrNotFound)
+		return nil, missing("there is no account %q", id)
 	}
 	return a, a.open(ctx)
 }
@@ -111,7 +110,7 @@ func (i *installation) ofDomain(ctx context.Context, domain string) (*account, e
 			return a, a.open(ctx)
 		}
 	}
-	return nil, fmt.Errorf("account with the domain %q: %w", domain, store.ErrNotFound)
+	return nil, missing("there is no account with the domain %q", domain)
 }
 
 // reload reads the configuration again and says which accounts are new and which

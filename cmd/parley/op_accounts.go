@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"parley.im/parley/conf"
-	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
 )
 
@@ -102,7 +101,7 @@ func (o *operator) addAccount(r *http.Request) (any, error) {
 	}
 	for _, a := range o.inst.list() {
 		if a.id == in.ID || a.domain == domain {
-			return nil, &refusal{fmt.Sprintf("there is an account %s with the domain %s already", a.id, a.domain), store.ErrConflict}
+			return nil, conflict("there is an account %s with the domain %s already", a.id, a.domain)
 		}
 	}
 	text := fmt.Sprintf("id = %q\ndomain = %q\nprofile = %q\n", in.ID, domain, in.Profile)
@@ -128,7 +127,7 @@ func (o *operator) ownFile(id string) (string, error) {
 	f := o.inst.config()
 	at := f.At(id)
 	if at == "" {
-		return "", fmt.Errorf("account %q: %w", id, store.ErrNotFound)
+		return "", missing("there is no account %q", id)
 	}
 	path := at[:strings.LastIndexByte(at, ':')]
 	if filepath.Dir(path) != f.AccountsDir() {

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -89,8 +89,8 @@ func (o *operator) existing(r *http.Request) (*account, store.Agent, error) {
 		return nil, store.Agent{}, err
 	}
 	g, err := a.store.Agent(r.Context(), name)
-	if err != nil {
-		err = fmt.Errorf("agent %s@%s: %w", name, a.domain, err)
+	if errors.Is(err, store.ErrNotFound) {
+		err = missing("there is no agent %s@%s", name, a.domain)
 	}
 	return a, g, err
 }
@@ -116,8 +116,11 @@ func (o *operator) addAgent(r *http.Request) (any, error) {
 		return nil, err
 	}
 	g, err := a.store.AddAgent(ctx, name, in.Role, c)
+	if errors.Is(err, store.ErrConflict) {
+		return nil, conflict("there is an agent %s@%s already", name, a.domain)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("add %s@%s: %w", name, a.domain, err)
+		return nil, err
 	}
 	if o.inst.live != nil {
 		o.inst.live.AgentAdded(a.id, g)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -104,8 +105,10 @@ func (o *operator) showConversation(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil && begun:
 		lines.Encode(recordInfo{Failure: err.Error()}) // an error means that the peer is gone
+	case errors.Is(err, store.ErrNotFound):
+		writeFailure(w, missing("there is no conversation %d in account %s", id, a.id))
 	case err != nil:
-		writeFailure(w, fmt.Errorf("conversation %d of account %s: %w", id, a.id, err))
+		writeFailure(w, err)
 	}
 }
 

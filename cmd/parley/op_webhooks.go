@@ -6,7 +6,6 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -66,7 +65,7 @@ func (o *operator) webhook(r *http.Request) (*account, store.Endpoint, error) {
 			return a, e, nil
 		}
 	}
-	return nil, store.Endpoint{}, fmt.Errorf("webhook %q of account %s: %w", r.PathValue("webhook"), a.id, store.ErrNotFound)
+	return nil, store.Endpoint{}, missing("there is no webhook %q in account %s", r.PathValue("webhook"), a.id)
 }
 
 func (o *operator) listWebhooks(r *http.Request) (any, error) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strings"
 
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
@@ -52,7 +53,7 @@ func newOperator(i *installation) *operator {
 
 // ServeHTTP answers one command.
 func (o *operator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet || r.URL.RawQuery != "" {
+	if r.Method != http.MethodGet || r.FormValue("secret") != "" || strings.Contains(r.URL.Path, "/conversations/") {
 		uid, ok := r.Context().Value(peerKey{}).(uint32)
 		if !ok {
 			uid = uint32(os.Geteuid())
@@ -139,6 +140,14 @@ func (e *refusal) Unwrap() error { return e.is }
 
 func refuse(format string, args ...any) error {
 	return &refusal{fmt.Sprintf(format, args...), errRequest}
+}
+
+func conflict(format string, args ...any) error {
+	return &refusal{fmt.Sprintf(format, args...), store.ErrConflict}
+}
+
+func missing(format string, args ...any) error {
+	return &refusal{fmt.Sprintf(format, args...), store.ErrNotFound}
 }
 
 // decode reads a request's JSON.

@@ -63,48 +63,51 @@ var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*ho
 
 // newServer puts the parts together, in the order in which they need each other.
 // Nothing is served before run.
-func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (s *server, err error) {
-	s = &server{log: log, services: make(map[*account]*service)}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
+func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (*server, error) {
+	s := &server{log: log, services: make(map[*account]*service)}
+	if err := s.begin(ctx, f, w); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 
 	// The data folder, which is nobody else's from here on, and the keys.
 	certificates, faults := loadCertificates(f)
 	if len(faults) > 0 {
-		return nil, errors.Join(faults...)
+		return several(faults)
 	}
 	if s.release, err = waitForData(ctx, f.Data, nil); err != nil {
-		return nil, err
+		return err
 	}
-	if s.inst, err = openInstallation(ctx, f, log); err != nil {
-		return nil, err
+	if s.inst, err = openInstallation(ctx, f, s.log); err != nil {
+		return err
 	}
 
 	// The daemon, without accounts yet.
-	s.xmpp = xmppd.New(xmppConfig(f, log))
+	s.xmpp = xmppd.New(xmppConfig(f, s.log))
 	if err := s.xmpp.SetCertificates(certificates); err != nil {
-		return nil, err
+		return err
 	}
 	s.inst.live = s
 	s.inst.onLoginFailed = func(a *account, f auth.Failure) { s.xmpp.LoginFailed(a.id, f) }
 
 	// The listeners, so that two servers on one port are found out early.
 	if err := s.listenAll(f, w); err != nil {
-		return nil, err
+		return err
 	}
 
 	// Webhooks, and then the accounts, each with its store.
 	s.hooks = hook.New(s.hookConfig(f, w))
 	for _, a := range s.inst.list() {
 		if err := s.start(ctx, a); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	s.health = newHealth(s)
-	return s, nil
+	return nil
 }
 
 func xmppConfig(f *conf.File, log *slog.Logger) xmppd.Config {
@@ -350,7 +353,7 @@ func (s *server) reload(ctx context.Context) error {
 	f := s.inst.config()
 	certificates, faults := loadCertificates(f)
 	if len(faults) > 0 {
-		return errors.Join(faults...)
+		return several(faults)
 	}
 	if err := s.xmpp.SetCertificates(certificates); err != nil {
 		return err

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// check tells everything at once: configuration aside, since without it there is
+// nothing to look at.
+func TestCheckTellsAllFaults(t *testing.T) {
+	dir, config := quickstarted(t, "desk.example")
+	for _, name := range []string{"data", "keys"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, mode := range map[string]os.FileMode{"root.key": 0o644, "tls/key.pem": 0o644} {
+		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, prose, err := typed(t, "", "check", "-config", config)
+	if err == nil || exitCode(err) != 1 {
+		t.Fatalf("check: %v, want exit code 1", err)
+	}
+	for _, want := range []string{
+		"certificate.key: everybody may read it",
+		"hint: chmod 600 ",
+		"data: others may look into ",
+		"keys: others may look into ",
+		"hint: chmod 700 ",
+		"root_key: read the root key: ",
+	} {
+		if !strings.Contains(prose, want) {
+			t.Errorf("got\n%s\nwant in it %s", prose, want)
+		}
+	}
+}
+
+// Links can't put keys and data into one folder. VIV-11
+func TestKeysApartFromDataByLink(t *testing.T) {
+	dir, config := quickstarted(t, "desk.example")
+	if err := os.Mkdir(filepath.Join(dir, "data"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("data", filepath.Join(dir, "keys")); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"check", "account list"} {
+		_, prose, err := typed(t, "", append(strings.Fields(command), "-config", config)...)
+		if err == nil || !strings.Contains(prose, "keys: a link leads into the same folder as data") {
+			t.Errorf("%s: %s, want the link to be refused", command, prose)
+		}
+	}
+}
+
+func TestNoConfiguration(t *testing.T) {
+	t.Chdir(t.TempDir())
+	_, prose, err := typed(t, "", "check")
+	if err == nil || !strings.Contains(prose, "hint: make a configuration with 'parley quickstart") {
+		t.Errorf("check without a configuration: %s", prose)
+	}
+	_, config := quickstarted(t, "desk.example")
+	t.Setenv("PARLEY_CONFIG", config)
+	if _, prose, err := typed(t, "", "check"); err != nil {
+		t.Errorf("check with $PARLEY_CONFIG: %s", prose)
+	}
+}
