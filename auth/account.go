@@ -38,6 +38,10 @@ type Config struct {
 	// DropSHA1 leaves out SCRAM-SHA-1, in what is announced and in new verifiers.
 	// Credentials made so can't sign in with it later.
 	DropSHA1 bool
+	// NoBinding leaves out the mechanisms with channel binding and their list, for
+	// clients that choose one of them and then fail. Sign-ins can then be relayed by
+	// whoever holds a certificate that the client trusts.
+	NoBinding bool
 	// DevicesOnly lets only devices' secrets sign in over XMPP, which is for accounts
 	// that ask for a second factor.
 	DevicesOnly bool
@@ -102,7 +106,7 @@ func New(ctx context.Context, st Store, domain string, c Config, now func() time
 func (a *Account) Offer(ch scram.Channel) scram.Offer {
 	var o scram.Offer
 	// XEP-0440 §3: who offers any binding offers tls-server-end-point.
-	if ch.EndPoint != nil {
+	if ch.EndPoint != nil && !a.config.NoBinding {
 		o.Bindings = append(o.Bindings, scram.BindEndPoint)
 		if ch.Exporter != nil {
 			o.Bindings = append(o.Bindings, scram.BindExporter)

@@ -135,6 +135,9 @@ type Auth struct {
 	Iterations int `toml:"iterations" default:"100000" min:"10000"`
 	// Whether SCRAM-SHA-1 is offered, for old clients.
 	SHA1 bool `toml:"sha1" default:"true"`
+	// Whether sign-ins are bound to their TLS connection where the client can do it. Only old
+	// clients that try it and get it wrong are a reason to switch it off.
+	ChannelBinding bool `toml:"channel_binding" default:"true"`
 	// Whether wrong passwords lock a name for the address they came from, ...
 	Lockout bool `toml:"lockout" default:"true"`
 	// ... after how many of them, ...

@@ -54,6 +54,7 @@ func (i *installation) newAccount(f *conf.File, c conf.Account, before *account)
 	a.signIn = auth.Config{
 		Iterations: f.Auth.Iterations,
 		DropSHA1:   !f.OffersSHA1(c),
+		NoBinding:  !f.Auth.ChannelBinding,
 		Lockout:    auth.Lockout{Off: !f.Auth.Lockout, Failures: f.Auth.LockoutFailures, For: f.Auth.LockoutFor},
 		Policy: auth.Policy{
 			Off: !f.Auth.PasswordPolicy, MinLength: f.Auth.PasswordLength,
