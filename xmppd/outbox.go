@@ -30,6 +30,7 @@ const (
 	writeSize  = 64 << 10
 	maxPulls   = 8   // long answers that one session may wait for
 	pullWindow = 512 // pulled stanzas that may wait to be acknowledged
+	keptItems  = 4   // room that an empty queue keeps
 )
 
 // An outbox is what a session still has to write. Its fields are guarded by the
@@ -170,9 +171,10 @@ func (s *Session) take(w *worker) {
 			w.items = append(w.items, it)
 		}
 	}
+	clear(s.out.queue[:n])
 	if n == len(s.out.queue) {
 		s.out.queue = s.out.queue[:0]
-		if cap(s.out.queue) > 64 {
+		if cap(s.out.queue) > keptItems { // most sessions are idle most of the time
 			s.out.queue = nil
 		}
 	} else {

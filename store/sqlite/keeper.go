@@ -2,11 +2,9 @@ package sqlite
 
 import (
 	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"parley.im/parley/store"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -112,9 +110,6 @@ func (a *Account) report(err error) {
 		return
 	case before == nil:
 		a.log.Error("the store can't write", "err", err)
-	}
-	if !errors.Is(err, store.ErrFull) {
-		err = fmt.Errorf("%w: %v", store.ErrUnavailable, err)
 	}
 	a.trouble.Store(&err)
 	a.keeper.again(func() { a.queue.put(item{write: &write{do: probe, done: make(chan error, 1)}}) })

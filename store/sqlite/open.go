@@ -164,27 +164,29 @@ func (w *writer) remember() (err error) {
 	return w.recall()
 }
 
-// recallMargin is by how much records' own times may be off from those of their
-// commits.
-const recallMargin = 60_000
-
-// recall fills the repeats with the last ten minutes'.
+// recall fills the repeats with the last ten minutes'. Records are not quite in the
+// order of their own times, so it stops only where as many as a span are older.
 func (w *writer) recall() error {
 	since := w.a.now().UnixMilli() - repeatFor
-	var found []marked
-	var by []seen
+	older := 0
+	var marks []int64
+	var all []seen
 	err := w.db.Query("SELECT ordinal, n, at, repeat FROM log ORDER BY ordinal DESC LIMIT ?", []any{repeatMax}, func(r conn.Row) error {
-		if r.Int(2) < since-recallMargin {
-			return errEnough
+		if r.Int(2) <= since {
+			if older++; older > spanSize {
+				return errEnough
+			}
+			return nil
 		}
-		if r.Int(3) != 0 {
-			found = append(found, marked{r.Int(3), r.Int(0)})
-			by = append(by, seen{ordinal: r.Int(0), n: r.Int(1), at: r.Int(2)})
+		older = 0
+		if mark := r.Int(3); mark != 0 {
+			marks = append(marks, mark)
+			all = append(all, seen{ordinal: r.Int(0), n: r.Int(1), at: r.Int(2)})
 		}
 		return nil
 	})
-	for i := len(found) - 1; i >= 0; i-- {
-		w.repeats.add(found[i].mark, by[i])
+	for i := len(marks) - 1; i >= 0; i-- {
+		w.repeats.add(marks[i], all[i])
 	}
 	return notEnough(err)
 }

@@ -12,7 +12,7 @@ import (
 
 // Page yields a part of what an agent may see.
 func (a *Account) Page(ctx context.Context, p store.Page, yield func(*store.Entry) error) (complete bool, err error) {
-	r, err := a.pageReading(ctx, p, p.Backwards)
+	r, err := a.pageReading(ctx, p, p.Backwards, p.Max)
 	if err != nil {
 		return false, fmt.Errorf("read a page: %w", err)
 	}
@@ -77,7 +77,7 @@ func (a *Account) Count(ctx context.Context, p store.Page) (int, error) {
 }
 
 func (a *Account) count(ctx context.Context, p store.Page) (int, error) {
-	r, err := a.pageReading(ctx, p, false)
+	r, err := a.pageReading(ctx, p, false, 0)
 	if err != nil {
 		return 0, err
 	}
@@ -95,9 +95,7 @@ func (a *Account) count(ctx context.Context, p store.Page) (int, error) {
 			count += int(max(l.high-l.low+1, 0))
 		}
 		r.heap = rest
-		for i := len(r.heap)/2 - 1; i >= 0; i-- {
-			r.down(i)
-		}
+		r.heapify()
 	}
 	for {
 		o, err := r.next(ctx)
@@ -108,8 +106,8 @@ func (a *Account) count(ctx context.Context, p store.Page) (int, error) {
 	}
 }
 
-// pageReading is what p asks for, without Max.
-func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool) (*reading, error) {
+// pageReading is what p asks for. About so many entries are wanted; 0 is all.
+func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool, wanted int) (*reading, error) {
 	after, before := int64(p.After), int64(p.Before)
 	if before == 0 {
 		before = math.MaxInt64
@@ -135,9 +133,11 @@ func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool)
 	if err != nil {
 		return nil, err
 	}
-	return a.newReading(lanes, after, before, backwards, func(_ *lane, m *mark) bool {
+	r := &reading{a: a, after: after, before: before, backwards: backwards, lanes: lanes}
+	r.accept = func(_ *lane, m *mark) bool {
 		return m.kind == store.KindMessage && m.at >= start && m.at <= end
-	}), nil
+	}
+	return r.start(wanted), nil
 }
 
 // lanes are the conversations that an agent may see and that have records after an
@@ -155,8 +155,8 @@ func (a *Account) lanes(ctx context.Context, agent store.AgentID, with store.Con
 	var lanes []*lane
 	err := a.read(ctx, func(db *conn.Conn) error {
 		return db.Query(query, args, func(r conn.Row) error {
-			l := &lane{id: store.ConversationID(r.Int(0)), low: r.Int(1), high: r.Int(3),
-				first: r.Int(4), last: r.Int(5), others: r.Int(6), self: r.Int(7) != 0}
+			l := &lane{chain: chain{store.ConversationID(r.Int(0)), r.Int(3), r.Int(5)},
+				low: r.Int(1), high: r.Int(3), first: r.Int(4), others: r.Int(6), self: r.Int(7) != 0}
 			if to := r.Int(2); to != 0 {
 				l.high = min(l.high, to)
 			}
@@ -191,10 +191,11 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 func (a *Account) Inbox(ctx context.Context, agent store.AgentID, after store.Ordinal, max int, yield func(*store.Entry) error) error {
 	lanes, err := a.lanes(ctx, agent, 0, int64(after))
 	if err == nil {
-		r := a.newReading(lanes, int64(after), math.MaxInt64, false, func(l *lane, m *mark) bool {
+		r := &reading{a: a, after: int64(after), before: math.MaxInt64, lanes: lanes}
+		r.accept = func(l *lane, m *mark) bool {
 			return m.kind == store.KindMessage && (m.actor != agent || l.self)
-		})
-		_, err = a.pull(ctx, r, max, yield)
+		}
+		_, err = a.pull(ctx, r.start(max), max, yield)
 	}
 	if err != nil {
 		return fmt.Errorf("read the inbox of agent %d: %w", agent, err)

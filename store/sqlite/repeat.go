@@ -101,12 +101,13 @@ func (r *repeats) expire(now int64) {
 	for ; r.head < len(r.order); r.head++ {
 		m := r.order[r.head]
 		s := r.by[m.mark]
+		if s.ordinal != m.ordinal {
+			continue // it came again later, and has a later place
+		}
 		if s.at > now-repeatFor && len(r.order)-r.head <= repeatMax {
 			break
 		}
-		if s.ordinal == m.ordinal { // else it came again later
-			delete(r.by, m.mark)
-		}
+		delete(r.by, m.mark)
 	}
 	switch {
 	case r.head == len(r.order):

@@ -2,67 +2,40 @@ package sqlite
 
 import (
 	"database/sql/driver"
-	"strings"
 
 	"parley.im/parley/store"
 )
 
-// Records are inserted rowsAtOnce with one statement: the crossings into C and the
-// start of a statement cost as much as a row.
-const (
-	rowsAtOnce = 16
-	rowWidth   = 9
-)
+const insertRow = `INSERT INTO log (ordinal, conversation, n, prev, at, kind, actor, generation, repeat, sealed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-const insertRow = `INSERT INTO log (ordinal, conversation, n, at, kind, actor, generation, repeat, sealed)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`
-
-var insertRows = insertRow + strings.Repeat(",\n(?, ?, ?, ?, ?, ?, ?, ?, ?)", rowsAtOnce-1)
+const insertPlace = `INSERT INTO place (conversation, block, ordinal)
+VALUES (?, ?, ?)`
 
 const updateHeader = `UPDATE conversation
 SET first = ?, last = ?, n = ?, others = ?, hash = ?
 WHERE id = ?`
 
-// row adds a record to those that wait for the next statement.
-func (w *writer) row(op *store.Op, at, generation, mark int64, sealed []byte) error {
-	for _, v := range [...]int64{int64(op.Ordinal), int64(op.Conversation.ID()), op.N, at,
+// row writes one record. Statements for many rows at once are no faster: the driver
+// binds and steps in one crossing into C.
+func (w *writer) row(op *store.Op, prev, at, generation, mark int64) error {
+	w.args = w.args[:0]
+	for _, v := range [...]int64{int64(op.Ordinal), int64(op.Conversation.ID()), op.N, prev, at,
 		int64(op.Kind), int64(op.Actor), generation, mark} {
-		w.rows = append(w.rows, driver.NamedValue{Ordinal: len(w.rows) + 1, Value: v})
+		w.args = append(w.args, driver.NamedValue{Ordinal: len(w.args) + 1, Value: v})
 	}
-	if sealed == nil {
-		sealed = []byte{}
+	w.args = append(w.args, driver.NamedValue{Ordinal: len(w.args) + 1, Value: w.sealed})
+	if err := w.db.Run(insertRow, w.args, nil); err != nil {
+		return err
 	}
-	w.rows = append(w.rows, driver.NamedValue{Ordinal: len(w.rows) + 1, Value: sealed})
-	if len(w.rows) < rowsAtOnce*rowWidth {
+	if op.N%blockSize != 0 {
 		return nil
 	}
-	err := w.db.Run(insertRows, w.rows, nil)
-	w.drop()
-	return err
+	return w.db.Exec(insertPlace, int64(op.Conversation.ID()), op.N/blockSize, int64(op.Ordinal))
 }
 
-// drop forgets the rows that wait.
-func (w *writer) drop() {
-	clear(w.rows)
-	w.rows = w.rows[:0]
-	if cap(w.arena) > groupBytes {
-		w.arena = nil
-	}
-	w.arena = w.arena[:0]
-}
-
-// flush writes what the transaction has in memory: records, headers and spans.
+// flush writes what else the transaction has in memory: headers and spans.
 func (w *writer) flush() error {
-	for rows := w.rows; len(rows) > 0; rows = rows[rowWidth:] {
-		one := rows[:rowWidth]
-		for i := range one {
-			one[i].Ordinal = i + 1
-		}
-		if err := w.db.Run(insertRow, one, nil); err != nil {
-			return err
-		}
-	}
-	w.drop()
 	for _, c := range w.touched {
 		if !c.dirty {
 			continue

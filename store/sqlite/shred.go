@@ -9,9 +9,9 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// shredSlice is how many records are deleted in one transaction, so that nobody waits
-// for more than a few milliseconds.
-const shredSlice = 200
+// shredBlocks is how many blocks of records are deleted in one transaction, so that
+// nobody waits for more than a few milliseconds.
+const shredBlocks = 6
 
 // The states of a conversation's row.
 const (
@@ -33,14 +33,15 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 	if id == a.journal.id {
 		return fmt.Errorf("the journal stays: %w", store.ErrConflict)
 	}
+	var state int64
 	err := a.update(ctx, func(db *conn.Conn) error {
-		n, err := db.Number("SELECT count(*) FROM conversation WHERE id = ?", int64(id))
-		if err != nil || n == 0 {
+		found, err := db.One("SELECT shredded FROM conversation WHERE id = ?", []any{int64(id)}, func(r conn.Row) { state = r.Int(0) })
+		if err != nil || !found {
 			return orNotFound(err)
 		}
 		return db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole)
 	})
-	if err != nil {
+	if err != nil || state == gone {
 		return err
 	}
 	return a.finishShred(ctx, id)
@@ -66,24 +67,66 @@ func (a *Account) finishShred(ctx context.Context, id store.ConversationID) erro
 			return err
 		}
 	}
-	return a.update(ctx, func(db *conn.Conn) error { return bury(db, id) })
+	return nil
 }
 
-// deleteSlice deletes some of a conversation's records, and says whether there may be
-// more. The newest ordinal is kept in their place, since none is used again.
+// deleteSlice deletes some of a conversation's records, oldest first, and says whether
+// there may be more. With the last goes what else there is of the conversation.
 func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) {
-	if err := db.Exec(`INSERT OR REPLACE INTO meta (name, value)
+	if err := keepNewest(db); err != nil {
+		return false, err
+	}
+	c := chain{id: id}
+	if _, err := db.One("SELECT n, last FROM conversation WHERE id = ?", []any{int64(id)},
+		func(r conn.Row) { c.n, c.last = r.Int(0), r.Int(1) }); err != nil {
+		return false, err
+	}
+	var blocks []int64
+	if err := db.Query("SELECT block FROM place WHERE conversation = ? ORDER BY block LIMIT ?", []any{int64(id), shredBlocks},
+		func(r conn.Row) error {
+			blocks = append(blocks, r.Int(0))
+			return nil
+		}); err != nil {
+		return false, err
+	}
+	if len(blocks) == shredBlocks {
+		return true, c.delete(db, blocks)
+	}
+	if c.n%blockSize != 0 {
+		blocks = append(blocks, c.blocks())
+	}
+	if err := c.delete(db, blocks); err != nil {
+		return false, err
+	}
+	return false, bury(db, id)
+}
+
+// keepNewest keeps the newest ordinal, since none is used again even if its record is
+// deleted.
+func keepNewest(db *conn.Conn) error {
+	return db.Exec(`INSERT OR REPLACE INTO meta (name, value)
 		SELECT 'newest', max(ordinal)
 		FROM log
-		HAVING max(ordinal) > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'newest')`); err != nil {
-		return false, err
+		HAVING max(ordinal) > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'newest')`)
+}
+
+// delete deletes the records of blocks.
+func (c *chain) delete(db *conn.Conn, blocks []int64) error {
+	for _, block := range blocks {
+		marks, err := c.read(db, block)
+		if err != nil {
+			return err
+		}
+		for _, m := range marks {
+			if err := db.Exec("DELETE FROM log WHERE ordinal = ?", m.ordinal); err != nil {
+				return err
+			}
+		}
+		if err := db.Exec("DELETE FROM place WHERE conversation = ? AND block = ?", int64(c.id), block); err != nil {
+			return err
+		}
 	}
-	if err := db.Exec(`DELETE FROM log
-		WHERE ordinal IN (SELECT ordinal FROM log WHERE conversation = ? LIMIT ?)`, int64(id), shredSlice); err != nil {
-		return false, err
-	}
-	n, err := db.Number("SELECT changes()")
-	return n == shredSlice, err
+	return nil
 }
 
 // bury ends a shredding. The conversation's row stays.

@@ -41,8 +41,8 @@ func (a *Account) Transcript(ctx context.Context, id store.ConversationID, yield
 	if err != nil {
 		return fmt.Errorf("transcript of conversation %d: %w", id, err)
 	}
-	for t.n < t.header.n {
-		if err := t.slice(ctx, yield); err != nil {
+	for block := int64(1); block <= t.blocks(); block++ {
+		if err := t.block(ctx, block, yield); err != nil {
 			return fmt.Errorf("transcript of conversation %d: %w", id, err)
 		}
 	}
@@ -75,28 +75,26 @@ func (a *Account) Verify(ctx context.Context) error {
 
 // A transcript is a conversation while it is read and compared with its header.
 type transcript struct {
-	a      *Account
-	id     store.ConversationID
-	header header
-	n      int64 // read so far
-	last   store.Ordinal
-	hash   [32]byte
-	holes  int64
-	wrong  []int64 // n of records that don't open, or are out of order
+	chain // as the header knows it
+	a     *Account
+	known [32]byte // the header's hash
+	hash  [32]byte // of what was read
+	read  int64    // how many were
+	wrong []int64  // n of records that don't open
 }
 
 // tellWrong is how many records an error names.
 const tellWrong = 8
 
 func (a *Account) transcript(ctx context.Context, id store.ConversationID) (*transcript, error) {
-	t := &transcript{a: a, id: id}
+	t := &transcript{a: a, chain: chain{id: id}}
 	found := false
 	err := a.read(ctx, func(db *conn.Conn) (err error) {
 		found, err = db.One(`SELECT n, last, hash
 			FROM conversation
 			WHERE id = ? AND shredded = 0`, []any{int64(id)}, func(r conn.Row) {
-			t.header.n, t.header.last = r.Int(0), r.Int(1)
-			copy(t.header.hash[:], r.Blob(2))
+			t.n, t.last = r.Int(0), r.Int(1)
+			copy(t.known[:], r.Blob(2))
 		})
 		return err
 	})
@@ -106,48 +104,52 @@ func (a *Account) transcript(ctx context.Context, id store.ConversationID) (*tra
 	return t, err
 }
 
-// slice yields some records. Those that were appended since the header was read are
-// left for another time.
-func (t *transcript) slice(ctx context.Context, yield func(*store.Entry) error) error {
-	rs, _, err := t.a.slice(ctx, `SELECT `+columns+`
-		FROM log
-		WHERE conversation = ? AND n > ? AND n <= ?
-		ORDER BY n
-		LIMIT ?`, int64(t.id), t.n, t.header.n, sliceRows)
-	if err != nil {
+// block yields a block's records. Those that were appended since the header was read
+// are left for another time.
+func (t *transcript) block(ctx context.Context, block int64, yield func(*store.Entry) error) error {
+	var marks []mark
+	if err := t.a.read(ctx, func(db *conn.Conn) (err error) {
+		marks, err = t.chain.read(db, block)
+		return err
+	}); err != nil {
 		return err
 	}
-	if len(rs) == 0 { // the rest is missing
-		t.holes += t.header.n - t.n
-		t.n = t.header.n
-		return nil
+	ordinals := make([]store.Ordinal, len(marks))
+	for i, m := range marks {
+		ordinals[i] = store.Ordinal(m.ordinal)
 	}
-	for i := range rs {
-		e := &rs[i].entry
-		t.holes += e.N - t.n - 1
-		if e.Ordinal <= t.last {
-			t.wrong = append(t.wrong, e.N)
+	for len(ordinals) > 0 {
+		rs, n, err := t.a.fetch(ctx, ordinals)
+		if err != nil {
+			return err
 		}
-		t.n, t.last, t.hash = e.N, e.Ordinal, chain(t.hash, rs[i].sealed)
+		for i := range rs {
+			t.hash = chained(t.hash, rs[i].sealed)
+			t.read++
+		}
+		if err := t.a.give(ctx, rs, func(e *store.Entry) error {
+			if e.Locked {
+				t.wrong = append(t.wrong, e.N)
+			}
+			return yield(e)
+		}); err != nil {
+			return err
+		}
+		ordinals = ordinals[n:]
 	}
-	return t.a.give(ctx, rs, func(e *store.Entry) error {
-		if e.Locked {
-			t.wrong = append(t.wrong, e.N)
-		}
-		return yield(e)
-	})
+	return nil
 }
 
 // fault says what is not as it was written.
 func (t *transcript) fault() error {
 	switch {
-	case t.holes > 0:
-		return fmt.Errorf("%d of %d records are missing: %w", t.holes, t.header.n, store.ErrTampered)
+	case t.read < t.n:
+		return fmt.Errorf("%d of %d records are missing: %w", t.n-t.read, t.n, store.ErrTampered)
 	case len(t.wrong) > tellWrong:
 		return fmt.Errorf("%d records don't open, record %d is the first: %w", len(t.wrong), t.wrong[0], store.ErrTampered)
 	case len(t.wrong) > 0:
 		return fmt.Errorf("records %d don't open: %w", t.wrong, store.ErrTampered)
-	case t.hash != t.header.hash || int64(t.last) != t.header.last:
+	case t.hash != t.known:
 		return fmt.Errorf("its records are not those that its header knows: %w", store.ErrTampered)
 	}
 	return nil

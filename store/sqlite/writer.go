@@ -11,6 +11,9 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
+// sealedMax is how large a buffer for sealed records is kept from one to the next.
+const sealedMax = 64 << 10
+
 // A writer is what the account's one writer goroutine works with. Nobody else
 // touches it.
 type writer struct {
@@ -23,8 +26,8 @@ type writer struct {
 
 	// The transaction under way.
 	now     int64
-	rows    []driver.NamedValue // records that are not in the table yet
-	arena   []byte              // what they hold
+	args    []driver.NamedValue // of the statement for a record
+	sealed  []byte              // and what it holds
 	spans   []span              // spans that are complete
 	touched []*conversation
 	marks   int // added to repeats
@@ -102,7 +105,7 @@ func (w *writer) commit(items []item) error {
 
 func (w *writer) try(items []item) error {
 	if err := w.open(); err != nil {
-		return reason(err)
+		return refused(err)
 	}
 	w.a.gate.RLock()
 	defer w.a.gate.RUnlock()
@@ -111,7 +114,7 @@ func (w *writer) try(items []item) error {
 	if err != nil {
 		w.db.Rollback()
 		w.undo()
-		return reason(err)
+		return refused(err)
 	}
 	w.keep()
 	w.a.deliveries.keep(saved)
@@ -191,6 +194,7 @@ func (w *writer) append(op *store.Op, mark int64) error {
 	h := w.touch(c)
 	w.newest++
 	h.n++
+	prev := h.last
 	h.last = w.newest
 	if h.first == 0 {
 		h.first = w.newest
@@ -200,14 +204,14 @@ func (w *writer) append(op *store.Op, mark int64) error {
 	}
 	op.Ordinal, op.N, op.Repeated = store.Ordinal(w.newest), h.n, false
 	at := op.At.UnixMilli()
-	generation, sealed := w.seal(c, op, at)
-	h.hash = chain(h.hash, sealed)
+	generation := w.seal(c, op, at)
+	h.hash = chained(h.hash, w.sealed)
 	if mark != 0 {
 		w.repeats.add(mark, seen{ordinal: w.newest, n: h.n, at: w.now})
 		w.marks++
 	}
 	w.count(at)
-	return w.row(op, at, generation, mark, sealed)
+	return w.row(op, prev, at, generation, mark)
 }
 
 // touch notes what the conversation's header was before this transaction.
@@ -220,21 +224,28 @@ func (w *writer) touch(c *conversation) *header {
 	return &c.header
 }
 
-// seal puts what is kept of a record into the arena.
-func (w *writer) seal(c *conversation, op *store.Op, at int64) (generation int64, sealed []byte) {
-	start := len(w.arena)
-	if s := c.sealing.Load(); s.box != nil {
-		place := seal.Place{Kind: uint8(op.Kind), N: op.N, Actor: int64(op.Actor), At: at}
-		w.arena = s.box.Seal(w.arena, op.Data, &place)
-		generation = s.generation
-	} else {
-		w.arena = append(w.arena, op.Data...)
+// seal makes what is kept of a record.
+func (w *writer) seal(c *conversation, op *store.Op, at int64) (generation int64) {
+	s := c.sealing.Load()
+	if s.box == nil {
+		w.sealed = append(w.buffer(), op.Data...)
+		return 0
 	}
-	return generation, w.arena[start:len(w.arena):len(w.arena)]
+	place := seal.Place{Kind: uint8(op.Kind), N: op.N, Actor: int64(op.Actor), At: at}
+	w.sealed = s.box.Seal(w.buffer(), op.Data, &place)
+	return s.generation
 }
 
-// chain is a running hash with one more sealed record.
-func chain(hash [32]byte, sealed []byte) [32]byte {
+// buffer is what the last record was sealed in, empty and not nil.
+func (w *writer) buffer() []byte {
+	if w.sealed == nil || cap(w.sealed) > sealedMax {
+		w.sealed = make([]byte, 0, 1024)
+	}
+	return w.sealed[:0]
+}
+
+// chained is a running hash with one more sealed record.
+func chained(hash [32]byte, sealed []byte) [32]byte {
 	var both [64]byte
 	copy(both[:32], hash[:])
 	record := sha256.Sum256(sealed)
@@ -279,7 +290,6 @@ func (w *writer) undo() {
 func (w *writer) finish() {
 	clear(w.touched)
 	w.touched, w.marks, w.spans = w.touched[:0], 0, w.spans[:0]
-	w.drop()
 }
 
 // open opens the writer's connection if it is at rest.
@@ -298,7 +308,7 @@ func (w *writer) open() error {
 // rest closes the connection of an account that nobody uses.
 func (w *writer) rest() {
 	w.repeats.expire(w.a.now().UnixMilli())
-	w.arena, w.rows, w.touched = nil, nil, nil
+	w.sealed, w.args, w.touched = nil, nil, nil
 	if w.db == nil {
 		return
 	}
@@ -317,6 +327,15 @@ func (w *writer) end() {
 		}
 	}
 	w.rest()
+}
+
+// refused is why a transaction failed: there is no room, or something else is out of
+// order.
+func refused(err error) error {
+	if err = reason(err); errors.Is(err, store.ErrFull) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrUnavailable, err)
 }
 
 // reason gives what SQLite says the store's own words.

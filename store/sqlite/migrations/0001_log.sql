@@ -10,6 +10,7 @@ CREATE TABLE log (
 	ordinal      INTEGER PRIMARY KEY,
 	conversation INTEGER NOT NULL,
 	n            INTEGER NOT NULL, -- the record's number in its conversation
+	prev         INTEGER NOT NULL, -- the ordinal of the conversation's record before it
 	at           INTEGER NOT NULL, -- milliseconds, as are all times here
 	kind         INTEGER NOT NULL,
 	actor        INTEGER NOT NULL,
@@ -18,9 +19,18 @@ CREATE TABLE log (
 	sealed       BLOB NOT NULL
 ) STRICT;
 
--- A message costs three writes to B-trees: log, log_place, and its share of
--- conversation. Think before adding another.
-CREATE UNIQUE INDEX log_place ON log (conversation, n);
+-- Where a conversation's records are: the ordinal of each 16th. Those between are
+-- found by prev. An index over (conversation, n) would cost as much as all else that
+-- is done for a message, since each of its entries falls on another page.
+CREATE TABLE place (
+	conversation INTEGER NOT NULL,
+	block        INTEGER NOT NULL, -- holds n from 16 * (block - 1) + 1 to 16 * block
+	ordinal      INTEGER NOT NULL, -- of its last
+	PRIMARY KEY (conversation, block)
+) WITHOUT ROWID, STRICT;
+
+-- A message costs one write to a B-tree (log), one in 16 another (place), and each
+-- commit one for each conversation in it. Think before adding more.
 
 -- The earliest and latest time within each 1024 ordinals, so that a time is found
 -- without an index over it.

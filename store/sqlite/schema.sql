@@ -1,0 +1,149 @@
+-- The present schema, made of migrations/ by 'go test -run SchemaFile -update'.
+
+CREATE TABLE meta (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE log (
+	ordinal      INTEGER PRIMARY KEY,
+	conversation INTEGER NOT NULL,
+	n            INTEGER NOT NULL, -- the record's number in its conversation
+	prev         INTEGER NOT NULL, -- the ordinal of the conversation's record before it
+	at           INTEGER NOT NULL, -- milliseconds, as are all times here
+	kind         INTEGER NOT NULL,
+	actor        INTEGER NOT NULL,
+	generation   INTEGER NOT NULL, -- of the secret; 0 is not sealed
+	repeat       INTEGER NOT NULL, -- what a client that sends again would have; 0 is nothing
+	sealed       BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE place (
+	conversation INTEGER NOT NULL,
+	block        INTEGER NOT NULL, -- holds n from 16 * (block - 1) + 1 to 16 * block
+	ordinal      INTEGER NOT NULL, -- of its last
+	PRIMARY KEY (conversation, block)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE span (
+	first    INTEGER PRIMARY KEY,
+	earliest INTEGER NOT NULL,
+	latest   INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE conversation (
+	id         INTEGER PRIMARY KEY,
+	nature     INTEGER NOT NULL,
+	a          INTEGER NOT NULL, -- the agents of a direct one, the lower id first
+	b          INTEGER NOT NULL,
+	first      INTEGER NOT NULL, -- ordinals
+	last       INTEGER NOT NULL,
+	n          INTEGER NOT NULL, -- records so far
+	others     INTEGER NOT NULL, -- of these, how many are no messages
+	hash       BLOB NOT NULL,    -- running, over the SHA-256 of each sealed record
+	generation INTEGER NOT NULL, -- in use
+	shredded   INTEGER NOT NULL  -- 0 no, 1 its rows may remain, 2 all is gone
+) STRICT;
+
+CREATE UNIQUE INDEX conversation_between ON conversation (nature, a, b)
+WHERE shredded = 0;
+
+CREATE TABLE generation (
+	conversation INTEGER NOT NULL,
+	generation   INTEGER NOT NULL,
+	made         INTEGER NOT NULL,
+	commitment   BLOB NOT NULL, -- tells whether a secret is the one
+	PRIMARY KEY (conversation, generation)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE member (
+	agent        INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	first_n      INTEGER NOT NULL,
+	last_n       INTEGER NOT NULL, -- 0 is open
+	hidden       INTEGER NOT NULL,
+	PRIMARY KEY (agent, conversation)
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX member_conversation ON member (conversation);
+
+CREATE TABLE agent (
+	id       INTEGER PRIMARY KEY AUTOINCREMENT,
+	name     TEXT NOT NULL UNIQUE,
+	role     TEXT NOT NULL,
+	disabled INTEGER NOT NULL,
+	made     INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE credential (
+	id     INTEGER PRIMARY KEY AUTOINCREMENT,
+	agent  INTEGER NOT NULL REFERENCES agent ON DELETE CASCADE,
+	scope  TEXT NOT NULL,
+	made   INTEGER NOT NULL,
+	sealed BLOB NOT NULL
+) STRICT;
+
+CREATE INDEX credential_agent ON credential (agent);
+
+CREATE TABLE delivery (
+	agent  INTEGER PRIMARY KEY REFERENCES agent ON DELETE CASCADE,
+	cursor INTEGER NOT NULL,
+	acked  BLOB NOT NULL
+) STRICT;
+
+CREATE TABLE resume (
+	id      TEXT PRIMARY KEY,
+	agent   INTEGER NOT NULL REFERENCES agent ON DELETE CASCADE,
+	expires INTEGER NOT NULL,
+	sealed  BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX resume_agent ON resume (agent);
+
+CREATE TABLE secret (
+	name   TEXT PRIMARY KEY,
+	sealed BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE setting (
+	name  TEXT PRIMARY KEY,
+	value TEXT NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE endpoint (
+	id       TEXT PRIMARY KEY,
+	url      TEXT NOT NULL,
+	events   TEXT NOT NULL, -- names with spaces between
+	secret   BLOB NOT NULL, -- sealed in every profile
+	made     INTEGER NOT NULL,
+	disabled INTEGER NOT NULL,
+	why      TEXT NOT NULL,
+	cursor   INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE retry (
+	endpoint TEXT NOT NULL REFERENCES endpoint ON DELETE CASCADE,
+	ordinal  INTEGER NOT NULL,
+	attempt  INTEGER NOT NULL,
+	next     INTEGER NOT NULL, -- 0 is given up
+	first    INTEGER NOT NULL,
+	PRIMARY KEY (endpoint, ordinal)
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE attempt (
+	endpoint     TEXT NOT NULL REFERENCES endpoint ON DELETE CASCADE,
+	seq          INTEGER NOT NULL,
+	id           TEXT NOT NULL,
+	ordinal      INTEGER NOT NULL,
+	conversation INTEGER NOT NULL,
+	event        TEXT NOT NULL,
+	number       INTEGER NOT NULL,
+	at           INTEGER NOT NULL,
+	status       INTEGER NOT NULL,
+	took         INTEGER NOT NULL, -- nanoseconds
+	err          TEXT NOT NULL,
+	generation   INTEGER NOT NULL, -- of the conversation's secret; 0 is not sealed
+	answer       BLOB NOT NULL,
+	PRIMARY KEY (endpoint, seq)
+) WITHOUT ROWID, STRICT;
+
