@@ -95,6 +95,10 @@ type Op struct {
 type Batch struct {
 	Ops []Op
 
+	// Lazy says that nobody waits for this batch: it may wait a little (50 ms) for
+	// others to share a commit with.
+	Lazy bool
+
 	// Done is called once, from the account's dispatcher: one goroutine that calls
 	// all Dones of the account one after another, in the order of ordinals. It must
 	// not wait. Err says whether the batch is durable.

@@ -66,6 +66,7 @@ type Account struct {
 	used             atomic.Bool // since the keeper last looked
 
 	open       registry
+	directory  directory
 	boxes      boxes
 	agents     boxes
 	spans      spans

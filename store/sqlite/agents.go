@@ -63,6 +63,7 @@ func (a *Account) addAgents(ctx context.Context, names []string, role string, cr
 		}
 		return nil
 	})
+	a.directory.forget()
 	unused := ids
 	if err == nil {
 		unused = nil
@@ -99,17 +100,14 @@ func scanAgent(r conn.Row) store.Agent {
 }
 
 // Agent finds an agent by name.
-func (a *Account) Agent(ctx context.Context, name string) (agent store.Agent, err error) {
-	found := false
-	err = a.read(ctx, func(db *conn.Conn) (err error) {
-		found, err = db.One(agentColumns+"WHERE name = ?", []any{name}, func(r conn.Row) { agent = scanAgent(r) })
-		return err
-	})
-	if err == nil && !found {
-		err = store.ErrNotFound
-	}
+func (a *Account) Agent(ctx context.Context, name string) (store.Agent, error) {
+	p, err := a.people(ctx)
 	if err != nil {
 		return store.Agent{}, fmt.Errorf("agent %q: %w", name, err)
+	}
+	agent, ok := p.byName[name]
+	if !ok {
+		return store.Agent{}, fmt.Errorf("agent %q: %w", name, store.ErrNotFound)
 	}
 	return agent, nil
 }
@@ -134,6 +132,7 @@ func (a *Account) DisableAgent(ctx context.Context, id store.AgentID, disabled b
 	err := a.update(ctx, func(db *conn.Conn) error {
 		return changed(db, "UPDATE agent SET disabled = ? WHERE id = ?", disabled, int64(id))
 	})
+	a.directory.forget()
 	if err != nil {
 		return fmt.Errorf("disable agent %d: %w", id, err)
 	}
@@ -148,6 +147,7 @@ func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 		unseen, err = deleteAgent(db, id)
 		return err
 	})
+	a.directory.forget()
 	if err != nil {
 		return fmt.Errorf("delete agent %d: %w", id, err)
 	}

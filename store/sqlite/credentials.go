@@ -34,19 +34,13 @@ func (a *Account) Credentials(ctx context.Context, id store.AgentID) ([]store.Cr
 }
 
 func (a *Account) credentials(ctx context.Context, id store.AgentID) ([]store.Credential, error) {
-	var rows []credentialRow
-	there := int64(1)
-	err := a.read(ctx, func(db *conn.Conn) (err error) {
-		rows, err = credentialRows(db, id)
-		if err == nil && len(rows) == 0 {
-			there, err = db.Number("SELECT count(*) FROM agent WHERE id = ?", int64(id))
-		}
-		return err
-	})
-	switch {
-	case err != nil:
+	p, err := a.people(ctx)
+	if err != nil {
 		return nil, err
-	case there == 0:
+	}
+	rows, there := p.rows[id]
+	switch {
+	case !there:
 		return nil, store.ErrNotFound
 	case len(rows) == 0:
 		return nil, nil
@@ -88,6 +82,7 @@ func openCredentials(box *seal.Box, agent store.AgentID, rows []credentialRow) (
 // one has an id of its own.
 func (a *Account) SetCredential(ctx context.Context, c store.Credential) error {
 	err := a.setCredential(ctx, c)
+	a.directory.forget()
 	if err != nil {
 		return fmt.Errorf("set a credential of agent %d: %w", c.Agent, err)
 	}
@@ -144,6 +139,7 @@ func (a *Account) DeleteCredential(ctx context.Context, id int64) error {
 	err := a.update(ctx, func(db *conn.Conn) error {
 		return changed(db, "DELETE FROM credential WHERE id = ?", id)
 	})
+	a.directory.forget()
 	if err != nil {
 		return fmt.Errorf("delete credential %d: %w", id, err)
 	}

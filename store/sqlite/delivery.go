@@ -11,9 +11,10 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// Delivery cursors change with each acknowledgement. They are gathered and saved at
-// least every second; deliveryAfter leaves half of that to the writer. What a crash
-// forgets is offered again, with the same ids.
+// Delivery cursors change with each acknowledgement. They are gathered and saved with
+// a commit that is due anyway, but not with each; where none comes, within a second:
+// deliveryAfter leaves half of that to the writer. What a crash forgets is offered
+// again, with the same ids.
 const (
 	deliveryAfter = 500 * time.Millisecond
 	deliverySlice = 256 // cursors in one transaction
@@ -25,6 +26,7 @@ type deliveries struct {
 	dirty map[store.AgentID]*store.Delivery
 	due   bool // the timer has fired
 	timer *time.Timer
+	saved time.Time // when some were saved last
 	ended bool
 }
 
@@ -102,7 +104,7 @@ func (d *deliveries) write(db *conn.Conn) ([]savedDelivery, error) {
 func (d *deliveries) some() (saved []savedDelivery) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.due {
+	if len(d.dirty) == 0 || !d.due && time.Since(d.saved) < deliveryAfter {
 		return nil
 	}
 	for agent, delivery := range d.dirty {
@@ -121,6 +123,12 @@ func (d *deliveries) keep(saved []savedDelivery) {
 		if d.dirty[s.agent] == s.d {
 			delete(d.dirty, s.agent)
 		}
+	}
+	if len(saved) > 0 {
+		d.saved = time.Now()
+	}
+	if len(d.dirty) == 0 && d.timer != nil && d.timer.Stop() {
+		d.timer = nil
 	}
 }
 

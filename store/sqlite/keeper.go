@@ -13,13 +13,21 @@ import (
 // copied less often, and makes a start after a crash slower.
 const checkpointPages = 2048
 
+// longestPages is where the writer waits for the checkpoint, so that the log stays
+// bounded whoever gets the processor; patience is for how long at most.
+const (
+	longestPages = 3 * checkpointPages
+	patience     = time.Second
+)
+
 // probeEvery is how often an account that could not write tries again by itself.
 const probeEvery = time.Second
 
 // A keeper keeps the write-ahead log short, and closes what nobody uses.
 type keeper struct {
-	long chan struct{} // holds one: the log is long
-	stop chan struct{}
+	long    chan struct{} // holds one: the log is long
+	shorter chan struct{} // holds one: a checkpoint has ended
+	stop    chan struct{}
 
 	mu    sync.Mutex
 	probe *time.Timer // while the account can't write
@@ -33,8 +41,22 @@ func (k *keeper) look(db *conn.Conn) {
 		return
 	}
 	select {
+	case <-k.shorter: // an earlier one
+	default:
+	}
+	select {
 	case k.long <- struct{}{}:
 	default:
+	}
+	if pages < longestPages {
+		return
+	}
+	t := time.NewTimer(patience)
+	defer t.Stop()
+	select {
+	case <-k.shorter:
+	case <-k.stop:
+	case <-t.C:
 	}
 }
 
@@ -53,6 +75,10 @@ func (a *Account) keepLoop() {
 		case <-a.keeper.long:
 			if err := a.checkpoint(conn.Restart); err != nil {
 				a.log.Warn("the write-ahead log stays long", "err", err)
+			}
+			select {
+			case a.keeper.shorter <- struct{}{}:
+			default:
 			}
 		case <-idle:
 			if !a.used.Swap(false) {
@@ -90,6 +116,7 @@ func (a *Account) checkpoint(last conn.Mode) error {
 func (a *Account) rest() {
 	a.pool.rest()
 	a.open.rest()
+	a.directory.forget()
 	a.boxes.rest()
 	a.agents.rest()
 	a.spans.rest()

@@ -64,7 +64,7 @@ func newAccount(cfg Config) *Account {
 		a.free <- new(group)
 	}
 	a.pool.slots = make(chan struct{}, readers)
-	a.keeper.long, a.keeper.stop = make(chan struct{}, 1), make(chan struct{})
+	a.keeper.long, a.keeper.shorter, a.keeper.stop = make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
 	return a
 }
 

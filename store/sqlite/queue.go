@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"sync"
+	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/sqlite/conn"
@@ -14,6 +15,9 @@ const (
 	groupOps   = 512
 	groupBytes = 1 << 20
 )
+
+// lazyWait is how long what nobody waits for is left to gather company.
+const lazyWait = 50 * time.Millisecond
 
 // An item waits for the writer: a batch of records, or any other write.
 type item struct {
@@ -60,8 +64,10 @@ type queue struct {
 
 	mu     sync.Mutex
 	items  []item
-	flush  bool // deliveries are due
-	rest   bool // the keeper found the account idle
+	urgent bool        // somebody waits for one of them, or has waited long enough
+	timer  *time.Timer // makes lazy items urgent
+	flush  bool        // deliveries are due
+	rest   bool        // the keeper found the account idle
 	closed bool
 
 	// Touched by the writer only: what it took, and how far it got.
@@ -77,12 +83,31 @@ func (q *queue) put(it item) bool {
 		return false
 	}
 	q.items = append(q.items, it)
-	first := len(q.items) == 1
+	first := !q.urgent
+	if it.lazy() {
+		if len(q.items) == 1 {
+			q.wakeLater()
+		}
+		first = false
+	} else {
+		q.urgent = true
+	}
 	q.mu.Unlock()
 	if first {
 		q.poke()
 	}
 	return true
+}
+
+func (it *item) lazy() bool { return it.batch != nil && it.batch.Lazy }
+
+// wakeLater makes what waits urgent after a while; q.mu is held.
+func (q *queue) wakeLater() {
+	if q.timer == nil {
+		q.timer = time.AfterFunc(lazyWait, func() { q.flag(&q.urgent) })
+		return
+	}
+	q.timer.Reset(lazyWait)
 }
 
 func (q *queue) poke() {
@@ -124,9 +149,9 @@ func (q *queue) take(g *group) orders {
 func (q *queue) swap() orders {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.at == len(q.taken) {
+	if q.at == len(q.taken) && (q.urgent || q.closed || q.flush) {
 		clear(q.taken)
-		q.taken, q.items, q.at = q.items, q.taken[:0], 0
+		q.taken, q.items, q.at, q.urgent = q.items, q.taken[:0], 0, false
 	}
 	o := orders{flush: q.flush, rest: q.rest, end: q.closed && len(q.items) == 0}
 	q.flush, q.rest = false, false

@@ -14,7 +14,8 @@ import (
 // A Config says how to open a file.
 type Config struct {
 	Path string
-	// Create makes the file, durably, if there is none; else that is an error.
+	// Create makes the file, durably, if there is none; else that is an error. It is
+	// for who opens the file first: what a crash left is made durable, too.
 	Create bool
 	// ReadOnly connections change nothing.
 	ReadOnly bool
@@ -46,8 +47,7 @@ func Open(cfg Config) (*Conn, error) {
 }
 
 func open(cfg Config) (*Conn, error) {
-	created, err := ensure(cfg)
-	if err != nil {
+	if err := ensure(cfg); err != nil {
 		return nil, err
 	}
 	path, err := filepath.Abs(cfg.Path)
@@ -64,7 +64,7 @@ func open(cfg Config) (*Conn, error) {
 	if err := c.set(cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
-	if created {
+	if cfg.Create {
 		// The write-ahead log is there now; both names must outlive a power cut.
 		if err := SyncDir(filepath.Dir(path)); err != nil {
 			return nil, errors.Join(err, c.Close())
@@ -88,18 +88,35 @@ func (c *Conn) set(cfg Config) error {
 
 // ensure makes sure that the file is there, or says that it isn't. SQLite would
 // make one that all may read, and gives its companions the same mode.
-func ensure(cfg Config) (created bool, err error) {
+//
+// What a killed process had written to the log, but not synced, will count as kept
+// from here on: it is synced before anybody reads it.
+func ensure(cfg Config) error {
 	switch _, err := os.Stat(cfg.Path); {
+	case err == nil && cfg.Create:
+		return syncLog(cfg.Path + "-wal")
 	case err == nil:
-		return false, nil
+		return nil
 	case !errors.Is(err, fs.ErrNotExist) || !cfg.Create:
-		return false, err
+		return err
 	}
 	f, err := os.OpenFile(cfg.Path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return true, f.Close()
+	return f.Close()
+}
+
+// syncLog makes a write-ahead log durable, if there is one.
+func syncLog(path string) error {
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
 }
 
 // MakeDir makes a folder that only its owner may enter, durably, with those above
@@ -107,6 +124,11 @@ func ensure(cfg Config) (created bool, err error) {
 func MakeDir(dir string) error {
 	switch err := os.Mkdir(dir, 0o700); {
 	case errors.Is(err, fs.ErrExist):
+		// Perhaps it was made just before a crash. A folder above it that we may not
+		// read is not where we have made anything.
+		if err := SyncDir(filepath.Dir(dir)); !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && filepath.Dir(dir) != dir:
 		if err := MakeDir(filepath.Dir(dir)); err != nil {
