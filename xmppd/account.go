@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/auth"
@@ -26,6 +27,7 @@ type account struct {
 	auth    *auth.Account
 	journal store.Conversation
 	log     *slog.Logger
+	closing atomic.Bool // nobody new is let in
 
 	mu     sync.RWMutex // guards what follows
 	agents map[string]*agent
@@ -210,7 +212,8 @@ func (a *account) happened(kind store.Kind, actor store.AgentID, data any) {
 		return
 	}
 	a.store.Append(&store.Batch{
-		Ops: []store.Op{{Conversation: a.journal, Kind: kind, Actor: actor, At: time.Now(), Data: text}},
+		Lazy: true,
+		Ops:  []store.Op{{Conversation: a.journal, Kind: kind, Actor: actor, At: time.Now(), Data: text}},
 		Done: func(b *store.Batch) {
 			if b.Err != nil {
 				a.log.Warn("event not kept", "event", kind.Event(), "err", b.Err)
@@ -260,6 +263,9 @@ func (a *account) touched(g *agent) {
 	a.dirtyMu.Unlock()
 }
 
+// retryDrain is after how many seconds a backlog that could not be read is read again.
+const retryDrain = 10
+
 // look is the caretaker's visit, once a second.
 func (a *account) look(now int64) {
 	a.keepDeliveries()
@@ -274,6 +280,11 @@ func (a *account) look(now int64) {
 	for _, g := range agents {
 		for _, s := range g.list() {
 			s.look(now)
+		}
+		if now%retryDrain == 0 {
+			g.mu.Lock()
+			g.drainWith(nil) // where the store could not be read before
+			g.mu.Unlock()
 		}
 	}
 }
@@ -297,6 +308,7 @@ func (a *account) keepDeliveries() {
 // close ends all sessions. With keep, those that can be resumed are written,
 // sealed, to the store, so that they can be after the next start.
 func (a *account) close(ctx context.Context, keep bool) {
+	a.closing.Store(true)
 	a.mu.RLock()
 	agents := make([]*agent, 0, len(a.agents))
 	for _, g := range a.agents {
@@ -306,18 +318,28 @@ func (a *account) close(ctx context.Context, keep bool) {
 	}
 	a.mu.RUnlock()
 	var wg sync.WaitGroup
-	var mu sync.Mutex
-	var kept []store.Resume
+	var keepers []*Session
 	for _, g := range agents {
 		for _, s := range g.list() {
-			wg.Go(func() {
-				if r, ok := s.shutdown(ctx, keep); ok {
-					mu.Lock()
-					kept = append(kept, r)
-					mu.Unlock()
-				}
-			})
+			if keep && s.keepable() {
+				keepers = append(keepers, s)
+				continue
+			}
+			wg.Go(func() { s.end(wire.StreamError{Condition: wire.SystemShutdown}) })
 		}
+	}
+	// First those that end, so that those that are kept know who went (rule 31).
+	wg.Wait()
+	var mu sync.Mutex
+	var kept []store.Resume
+	for _, s := range keepers {
+		wg.Go(func() {
+			if r, ok := s.putAway(ctx); ok {
+				mu.Lock()
+				kept = append(kept, r)
+				mu.Unlock()
+			}
+		})
 	}
 	wg.Wait()
 	a.keepDeliveries()

@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"context"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -27,8 +28,9 @@ type agent struct {
 	sessions []*Session
 	last     store.Ordinal // the last record said to her that was dispatched
 	delivery *im.Delivery  // nil until her first session
-	drainer  *Session      // reads the backlog, or nil
+	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
+	past     []pastStream  // streams that can't be resumed any more, the newest last
 }
 
 func newAgent(a *account, g store.Agent) *agent {
@@ -60,25 +62,56 @@ func (g *agent) session(resource string) *Session {
 // wins (RFC 6120 §7.7.2.2; rule 6).
 func (g *agent) join(s *Session, limit int) error {
 	for {
-		g.mu.Lock()
-		old := g.session(s.resource)
+		old, err := g.tryJoin(s, limit)
 		if old == nil {
-			defer g.mu.Unlock()
-			if g.removed.Load() {
-				return wire.StreamError{Condition: wire.NotAuthorized}
-			}
-			if len(g.sessions) >= limit {
-				// RFC 6120 §7.6.2.1.
-				return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "too many devices are signed in"}
-			}
-			g.sessions = append(g.sessions, s)
-			g.online.Add(1)
-			g.account.server.Stats.Sessions.Add(1)
-			return nil
+			return err
 		}
-		g.mu.Unlock()
 		old.end(wire.StreamError{Condition: wire.Conflict, Text: "signed in again with the same resource"})
 	}
+}
+
+// tryJoin adds a session, or names the one that must end before.
+func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.removed.Load():
+		return nil, wire.StreamError{Condition: wire.NotAuthorized}
+	case g.account.closing.Load():
+		return nil, wire.StreamError{Condition: wire.SystemShutdown}
+	}
+	if old := g.session(s.resource); old != nil {
+		return old, nil
+	}
+	if len(g.sessions) >= limit {
+		// A device that has not come back makes room for one that is here.
+		if old := g.longestAway(); old != nil {
+			return old, nil
+		}
+		// RFC 6120 §7.6.2.1.
+		return nil, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "too many devices are signed in"}
+	}
+	g.enter(s)
+	return nil, nil
+}
+
+// enter adds a session; g.mu is held.
+func (g *agent) enter(s *Session) {
+	g.sessions = append(g.sessions, s)
+	g.online.Add(1)
+	g.account.server.Stats.Sessions.Add(1)
+}
+
+// longestAway is the session that lost its connection first, or nil if all have one;
+// g.mu is held.
+func (g *agent) longestAway() (oldest *Session) {
+	first := int64(math.MaxInt64)
+	for _, s := range g.sessions {
+		if at, away := s.awaySince(); away && at < first {
+			oldest, first = s, at
+		}
+	}
+	return oldest
 }
 
 // leave takes a session out. What it had not passed on is offered to the others.
@@ -92,10 +125,13 @@ func (g *agent) leave(s *Session, left []item) {
 	g.sessions = slices.Delete(g.sessions, i, i+1)
 	g.online.Add(-1)
 	g.account.server.Stats.Sessions.Add(-1)
-	if g.drainer == s {
-		g.drainer = nil
+	if p, ok := s.past(); ok {
+		g.remember(p)
 	}
 	g.lost(left)
+	if g.draining(s) {
+		g.drain = nil
+	}
 	g.drainWith(nil)
 }
 
@@ -162,29 +198,6 @@ func (g *agent) load(ctx context.Context) error {
 	return nil
 }
 
-// drainWith starts reading the backlog into a session that takes messages, if
-// something waits and nobody does it yet; g.mu is held. first is preferred.
-func (g *agent) drainWith(first *Session) {
-	if g.delivery == nil || g.drainer != nil {
-		return
-	}
-	after, waiting := g.delivery.Backlog()
-	if !waiting {
-		return
-	}
-	for _, s := range append([]*Session{first}, g.sessions...) {
-		if s == nil || !s.takes() {
-			continue
-		}
-		d := &drain{session: s, agent: g, after: after, from: g.delivery.Newest()}
-		if s.pullFirst(d) {
-			g.drainer = s
-			s.kick()
-			return
-		}
-	}
-}
-
 // deliver hands a message to the agent's devices as RFC 6121 §8.5 has it. ordinal
 // is 0 for what is not kept. It is called by the dispatcher for kept messages, by
 // a reader for others; it does not wait.
@@ -199,7 +212,7 @@ func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
 	}
 	data := m.rendered(g, o)
 	at := m.at.UnixMilli()
-	holders := 0
+	holders, later := 0, false
 	addressed := g.session(resource)
 	if resource == "" {
 		addressed = nil
@@ -208,13 +221,15 @@ func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
 		it := item{data: data, ordinal: o, at: at, stanza: true}
 		switch {
 		case addressed != nil && s == addressed, addressed == nil && s.takes():
-			if o != 0 && g.drainer == s {
-				continue // it comes to that in the log, in its order
+			if o != 0 && g.draining(s) {
+				later = true // it comes to that in the log, in its order
+				continue
 			}
 			if s.push(it) {
 				if o != 0 {
 					holders++
 				}
+				g.account.server.Stats.Delivered.Add(1)
 				g.account.later(s, m.live)
 			}
 		case m.copied && s.wantsCopies() && s != m.session:
@@ -226,6 +241,9 @@ func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
 	}
 	if o != 0 && g.delivery != nil {
 		g.delivery.Sent(o, holders)
+		if later && holders > 0 {
+			g.drain.expect(o)
+		}
 		g.drainWith(nil)
 	}
 }
@@ -240,15 +258,19 @@ func (a *account) later(s *Session, now bool) {
 	a.kicked = append(a.kicked, s)
 }
 
-// copySent gives the sender's other devices a copy (XEP-0280 §8).
-func (g *agent) copySent(m *outgoing, o store.Ordinal, reached func(*Session) bool) {
+// copySent gives the sender's other devices a copy (XEP-0280 §8). What she says to
+// herself has reached them already, as it is or as a copy.
+func (g *agent) copySent(m *outgoing, o store.Ordinal) {
+	if m.target.agent == g {
+		return
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.sessions) < 2 {
 		return
 	}
 	for _, s := range g.sessions {
-		if s == m.session || !s.wantsCopies() || reached(s) {
+		if s == m.session || !s.wantsCopies() {
 			continue
 		}
 		copied := im.AppendCarbon(nil, im.SentCopy, g.bare, s.address, m.message(), m.idFor(g, o))
@@ -258,9 +280,11 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal, reached func(*Session) bo
 	}
 }
 
-// endAll ends all sessions with a stream error.
+// endAll ends all sessions with a stream error and returns when they are over.
 func (g *agent) endAll(e wire.StreamError) {
+	var wg sync.WaitGroup
 	for _, s := range g.list() {
-		s.end(e)
+		wg.Go(func() { s.end(e) })
 	}
+	wg.Wait()
 }

@@ -47,7 +47,7 @@ func (s *Session) pause(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for time.Now().Before(until) {
-		if s.ending != nil || s.parting != nil {
+		if s.interrupted() {
 			return
 		}
 		s.cond.Wait()

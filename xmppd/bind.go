@@ -69,7 +69,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 		return nil, nil
 	}
 	s := newSession(n.agent, address.Resourcepart())
-	n.epoch = &epoch{conn: n.conn, in: n.in, done: make(chan struct{})}
+	n.epoch = newEpoch(n.conn, n.in)
 	s.epoch = n.epoch
 	// Nothing is written for it until the answer to bind is out.
 	s.out.writing = true
@@ -95,6 +95,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	n.write(string(b))
 	if err := n.flush(); err != nil {
 		s.gone()
+		close(n.epoch.done) // nobody will read from it
 		return nil, err
 	}
 	s.mu.Lock()

@@ -1,6 +1,8 @@
 package xmppd
 
 import (
+	"crypto/rand"
+
 	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
@@ -99,7 +101,7 @@ func (s *Session) rosterRequest(st *wire.Stanza, set bool) {
 
 // rosterPush is a push to this session (RFC 6121 §2.1.6).
 func (s *Session) rosterPush(query []byte) []byte {
-	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "set", ID: []byte("push-" + s.id), To: s.address})
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "set", ID: []byte("push-" + rand.Text()[:8]), To: s.address})
 	return wire.AppendClose(append(b, query...), wire.IQ)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mellium.im/xmpp/jid"
@@ -23,16 +24,30 @@ type target struct {
 	invalid  bool // no JID
 
 	conversation store.Conversation // with that agent, once it was needed
+	opened       time.Time          // when that was
+	gone         atomic.Bool        // the conversation was shredded; set by the dispatcher
 }
 
-// maxTargets bounds a session's memory of where its 'to's lead.
-const maxTargets = 64
+const (
+	// maxTargets bounds a session's memory of where its 'to's lead.
+	maxTargets = 64
+
+	// maxAddress is how long a full JID can be (RFC 7622 §3.1).
+	maxAddress = 3*1023 + 2
+
+	// reopen is how long a conversation is held before it is asked for again, so that
+	// its next secret comes into use.
+	reopen = 12 * time.Hour
+)
 
 // target resolves a 'to', remembering the last ones: preparing a JID costs as much
 // as all the rest of routing (RFC 7622 §3).
 func (s *Session) target(to []byte) *target {
 	if t := s.lastTarget; t != nil && t.to == string(to) && !t.stale() {
 		return t
+	}
+	if len(to) > maxAddress {
+		return &target{to: string(to), invalid: true} // not to be remembered
 	}
 	t := s.targets[string(to)]
 	if t == nil || t.stale() {
@@ -49,6 +64,14 @@ func (s *Session) target(to []byte) *target {
 // stale says that the target's agent was deleted, or that there may be one now.
 func (t *target) stale() bool {
 	return t.agent == nil && !t.server && !t.foreign && !t.invalid || t.agent != nil && t.agent.removed.Load()
+}
+
+// prepared is the target's address in one spelling.
+func (t *target) prepared() string {
+	if t.resource == "" {
+		return t.agent.bare
+	}
+	return t.agent.bare + "/" + t.resource
 }
 
 func (s *Session) resolve(to string) *target {
@@ -108,13 +131,14 @@ func newOutgoing() *outgoing {
 func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 	t := s.target(st.To)
 	if t.server && len(st.To) == 0 {
-		t = s.target([]byte(s.agent.bare)) // RFC 6121 §8.1.1.1: to oneself
+		t = s.target([]byte(s.agent.bare)) // RFC 6120 §10.3.1: to oneself
 	}
 	kind := string(st.Type)
 	switch kind {
 	case "chat", "normal", "headline", "groupchat", "error":
 	default:
-		kind = "normal" // RFC 6121 §5.2.2
+		// RFC 6121 §5.2.2: the default, also for a type that nobody knows.
+		kind, st.Type = "normal", []byte("normal")
 	}
 	if kind == "error" {
 		s.settle()
@@ -134,15 +158,11 @@ func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 		m.release()
 		return false, nil
 	}
-	if t.conversation == nil {
-		conv, err := s.conversation(t.agent)
-		if err != nil {
-			m.release()
-			s.settle()
-			s.answerError(st, s.storeError(err))
-			return false, nil
-		}
-		t.conversation = conv
+	if err := s.open(t, m.at); err != nil {
+		m.release()
+		s.settle()
+		s.answerError(st, s.storeError(err))
+		return false, nil
 	}
 	m.record = store.AppendMessage(m.record[:0], &m.msg)
 	op := &m.ops[0]
@@ -159,10 +179,19 @@ func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 	return true, nil
 }
 
-func (s *Session) conversation(with *agent) (store.Conversation, error) {
+// open sees to it that the target's conversation is at hand.
+func (s *Session) open(t *target, now time.Time) error {
+	if t.conversation != nil && now.Sub(t.opened) < reopen && !t.gone.Load() {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
-	return s.agent.account.store.Direct(ctx, s.agent.id, with.id)
+	conv, err := s.agent.account.store.Direct(ctx, s.agent.id, t.agent.id)
+	if err == nil {
+		t.conversation, t.opened = conv, now
+		t.gone.Store(false)
+	}
+	return err
 }
 
 // refused says why a message cannot be sent there; nil if it can. RFC 6121 §8.5;
@@ -195,9 +224,6 @@ func (s *Session) outgoing(st *wire.Stanza, t *target) *outgoing {
 	inner := im.Cleaned(st, s.agent.account.owns)
 	m.msg = store.Message{
 		Type: string(st.Type), From: s.address, To: t.to, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
-	}
-	if m.msg.Type == "" {
-		m.msg.Type = "normal" // RFC 6121 §5.2.2: the default, said outright
 	}
 	b := make([]byte, 0, len(inner)+len(st.Decls)+len(m.msg.From)+len(m.msg.To)+len(m.msg.ID)+stanzaOverhead)
 	b = wire.AppendOpen(b, wire.Message, wire.Attrs{
@@ -244,6 +270,7 @@ func (m *outgoing) committed() {
 	s, t := m.session, m.target
 	switch op := &m.ops[0]; {
 	case m.batch.Err != nil:
+		t.gone.Store(errors.Is(m.batch.Err, store.ErrNotFound))
 		s.bounce(m, s.storeError(m.batch.Err))
 	case op.Repeated:
 		// Sent again after a cut: the first copy was delivered.
@@ -251,9 +278,7 @@ func (m *outgoing) committed() {
 		s.server.Stats.Messages.Add(1)
 		t.agent.deliver(m, t.resource, op.Ordinal)
 		if m.copied {
-			s.agent.copySent(m, op.Ordinal, func(o *Session) bool {
-				return t.agent == s.agent && o.reachedBy(t.resource)
-			})
+			s.agent.copySent(m, op.Ordinal)
 		}
 	}
 	s.decide(m.size)
@@ -278,9 +303,7 @@ func (g *agent) deliverLive(m *outgoing, kind string) {
 	}
 	g.deliver(m, resource, 0)
 	if m.copied {
-		m.session.agent.copySent(m, 0, func(o *Session) bool {
-			return g == m.session.agent && o.reachedBy(resource)
-		})
+		m.session.agent.copySent(m, 0)
 	}
 }
 
@@ -310,6 +333,9 @@ func (s *Session) bounce(m *outgoing, e wire.StanzaError) {
 
 // storeError is what the peer sees of a store's error.
 func (s *Session) storeError(err error) wire.StanzaError {
+	if errors.Is(err, store.ErrNotFound) { // one of the two was deleted, or what they had said
+		return wire.StanzaError{Condition: wire.ServiceUnavailable}
+	}
 	if errors.Is(err, store.ErrFull) || errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
 		return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint,
 			Text: "the server cannot keep this right now; send it again later"}

@@ -179,6 +179,7 @@ func (n *negotiation) write(s string) { n.out = append(n.out, s...) }
 
 // flush sends what was written.
 func (n *negotiation) flush() error {
+	n.server.tracer.wrote(n.log, n.out)
 	_, err := n.conn.Write(n.out)
 	n.out = n.out[:0]
 	return err
@@ -189,7 +190,11 @@ func (n *negotiation) next() (*wire.Stanza, error) {
 	if err := n.flush(); err != nil {
 		return nil, err
 	}
-	return n.in.Next()
+	st, err := n.in.Next()
+	if err == nil {
+		n.server.tracer.read(n.log, st)
+	}
+	return st, err
 }
 
 // authenticate runs SASL until it succeeds (RFC 6120 §6).

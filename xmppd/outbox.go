@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -20,17 +21,19 @@ type item struct {
 }
 
 // A puller writes a long answer piece by piece, when the session's writer has
-// room for it: archive pages, the backlog. It runs on the writer.
+// room for it: archive pages, the backlog. It runs on the writer and hands what it
+// has to queuePulled.
 type puller interface {
-	pull() (items []item, done bool)
+	pull() (done bool)
 }
 
 // The writer takes so much at a time; it fills a few TLS records.
 const (
 	writeSize  = 64 << 10
-	maxPulls   = 8   // long answers that one session may wait for
-	pullWindow = 512 // pulled stanzas that may wait to be acknowledged
-	keptItems  = 4   // room that an empty queue keeps
+	maxPulls   = 8       // long answers that one session may wait for
+	pullWindow = 512     // pulled stanzas that may wait to be acknowledged
+	pullBytes  = 4 << 20 // the same in bytes
+	keptItems  = 4       // room that an empty queue keeps
 )
 
 // An outbox is what a session still has to write. Its fields are guarded by the
@@ -41,6 +44,7 @@ type outbox struct {
 	pushed  int // in queue, pushed ones
 	pulls   []puller
 	writing bool
+	waited  bool  // for room, by the reader
 	since   int64 // tick when the present write began; 0 between writes
 }
 
@@ -75,11 +79,9 @@ func (s *Session) overflow() {
 	s.cond.Broadcast()
 	if e := s.epoch; e != nil {
 		// Wakes the reader, which ends the session; and the writer, if the peer does not
-		// take what it is being sent.
+		// take what it is being sent. A hibernating session is ended by the caretaker.
 		e.conn.SetDeadline(past)
-		return
 	}
-	s.lostAt = -1 << 40 // hibernating: expired by the caretaker's next visit
 }
 
 // pullFirst starts a long answer before all other; false if the session takes
@@ -98,7 +100,7 @@ func (s *Session) pullFirst(p puller) bool {
 // whoever asks for much reads it before asking for more.
 func (s *Session) pullLater(p puller) {
 	s.mu.Lock()
-	for len(s.out.pulls) >= maxPulls && s.ending == nil && s.parting == nil && s.epoch != nil {
+	for len(s.out.pulls) >= maxPulls && !s.interrupted() {
 		s.cond.Wait()
 	}
 	s.out.pulls = append(s.out.pulls, p)
@@ -120,7 +122,7 @@ func (s *Session) kick() {
 
 // hasWork says whether a writer would find something; s.mu is held.
 func (s *Session) hasWork() bool {
-	return len(s.out.queue) > 0 || len(s.out.pulls) > 0 && s.sm.pulledOut < pullWindow
+	return len(s.out.queue) > 0 || len(s.out.pulls) > 0 && s.sm.pulledOut < pullWindow && s.sm.pulledBytes < pullBytes
 }
 
 // flush writes until nothing is left. Only one flush of a session runs at a time
@@ -138,12 +140,17 @@ func (s *Session) flush(w *worker) {
 		if len(s.out.queue) == 0 {
 			p := s.out.pulls[0]
 			s.mu.Unlock()
-			s.takePulled(p)
+			if p.pull() {
+				s.pullDone(p)
+			}
 			continue
 		}
 		s.out.since = s.server.tick.Load()
 		s.take(w)
 		s.mu.Unlock()
+		if s.server.tracer.on {
+			s.server.tracer.wrote(s.log(), w.buf)
+		}
 		if _, err := e.conn.Write(w.buf); err != nil {
 			s.writeFailed(e, w.items)
 			return
@@ -171,45 +178,44 @@ func (s *Session) take(w *worker) {
 			w.items = append(w.items, it)
 		}
 	}
-	clear(s.out.queue[:n])
-	if n == len(s.out.queue) {
-		s.out.queue = s.out.queue[:0]
-		if cap(s.out.queue) > keptItems { // most sessions are idle most of the time
-			s.out.queue = nil
-		}
-	} else {
+	clear(s.out.queue[:n]) // what was written is not held by the array
+	switch {
+	case n < len(s.out.queue):
 		s.out.queue = s.out.queue[n:]
+	case cap(s.out.queue) > keptItems: // most sessions are idle most of the time
+		s.out.queue = nil
+	default:
+		s.out.queue = s.out.queue[:0]
+	}
+	if s.out.waited {
+		s.cond.Broadcast()
 	}
 	if s.sm.on && len(s.sm.unacked) > 0 && !s.sm.asked {
-		s.sm.asked = true
+		s.sm.ask(s.server.tick.Load())
 		w.buf = append(w.buf, requestAck...)
 	}
 }
 
-// takePulled runs a puller and queues what it gave.
-func (s *Session) takePulled(p puller) {
-	items, done := p.pull()
+// queuePulled queues what a puller has read; false if the session has ended.
+func (s *Session) queuePulled(items []item) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
 	for i := range items {
 		items[i].pulled = true
 	}
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		s.agent.mu.Lock()
-		s.agent.lost(items)
-		s.agent.mu.Unlock()
-		return
-	}
-	defer s.mu.Unlock()
 	s.out.queue = append(s.out.queue, items...)
-	if !done {
-		return
-	}
-	for i, q := range s.out.pulls {
-		if q == p {
-			s.out.pulls = append(s.out.pulls[:i:i], s.out.pulls[i+1:]...)
-			break
-		}
+	return true
+}
+
+// pullDone takes a puller away that has nothing more to say.
+func (s *Session) pullDone(p puller) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.Index(s.out.pulls, p); i >= 0 {
+		s.out.pulls = append(s.out.pulls[:i:i], s.out.pulls[i+1:]...)
 	}
 	s.cond.Broadcast()
 }
@@ -224,15 +230,16 @@ func (s *Session) writeFailed(e *epoch, items []item) {
 	s.agent.mu.Lock()
 	s.agent.lost(items)
 	s.agent.mu.Unlock()
-	e.conn.Close()
 	s.mu.Lock()
+	s.sever(e)
 	s.out.writing, s.out.since = false, 0
 	s.cond.Broadcast()
 	s.mu.Unlock()
 }
 
-// finish writes the rest and a last word, within a short time.
-func (s *Session) finish(e *epoch, last []byte) {
+// finish writes the rest and a last word, within a short time, and says whether that
+// was possible.
+func (s *Session) finish(e *epoch, last []byte) bool {
 	e.conn.SetDeadline(time.Now().Add(farewell))
 	s.kick()
 	s.mu.Lock()
@@ -240,15 +247,21 @@ func (s *Session) finish(e *epoch, last []byte) {
 		s.cond.Wait()
 	}
 	s.out.writing = true // nobody else writes from here on
+	dead := e.dead
 	s.mu.Unlock()
-	e.conn.Write(last)
+	if dead {
+		return false
+	}
+	_, err := e.conn.Write(last)
+	return err == nil
 }
 
 // writers are the goroutines that write for all sessions. One is borrowed for as
 // long as a session has something to write, so that an idle session has none, and
 // a slow peer holds up nobody else.
 type writers struct {
-	ready chan *Session
+	ready chan *Session // never closed
+	done  chan struct{} // closed when no session writes any more
 	wg    sync.WaitGroup
 	once  sync.Once
 }
@@ -278,12 +291,10 @@ func (p *writers) work(s *Session) {
 		w.run(s)
 		idle.Reset(lingering)
 		select {
-		case next, ok := <-p.ready:
-			if !ok {
-				return
-			}
-			s = next
+		case s = <-p.ready:
 		case <-idle.C:
+			return
+		case <-p.done:
 			return
 		}
 	}
@@ -295,12 +306,12 @@ func (w *worker) run(s *Session) {
 			logPanic(s.log(), p)
 			s.mu.Lock()
 			s.cut, s.out.writing = true, false
-			e := s.epoch
+			s.out.pulls = nil
+			if s.epoch != nil {
+				s.sever(s.epoch)
+			}
 			s.cond.Broadcast()
 			s.mu.Unlock()
-			if e != nil {
-				e.conn.Close()
-			}
 		}
 	}()
 	s.flush(w)
@@ -310,8 +321,9 @@ func (w *worker) run(s *Session) {
 	}
 }
 
-// close ends the writers that wait; no session writes any more.
+// close ends the writers that wait. Every reader has ended before, so that no
+// session writes any more.
 func (p *writers) close() {
-	p.once.Do(func() { close(p.ready) })
+	p.once.Do(func() { close(p.done) })
 	p.wg.Wait()
 }

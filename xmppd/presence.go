@@ -41,14 +41,6 @@ func (s *Session) takes() bool {
 	return s.presence.available && s.presence.priority >= 0 && !s.ended && !s.cut
 }
 
-// reachedBy says whether a message to its own agent went to this session as it is.
-func (s *Session) reachedBy(resource string) bool {
-	if resource != "" && s.agent.session(resource) != nil {
-		return s.resource == resource
-	}
-	return s.takes()
-}
-
 func (s *Session) wantsCopies() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,6 +84,9 @@ func (s *Session) presenceStanza(st *wire.Stanza) error {
 	return nil
 }
 
+// maxPresence bounds what a session says of itself, in bytes.
+const maxPresence = 16 << 10
+
 // available is initial presence or a change of it (RFC 6121 §4.2, §4.4).
 func (s *Session) available(st *wire.Stanza) error {
 	p := presence{available: true, lang: clone(st.Lang), decls: clone(st.Decls), inner: clone(st.Inner)}
@@ -103,6 +98,11 @@ func (s *Session) available(st *wire.Stanza) error {
 		}
 		p.priority = int8(n)
 	}
+	if st.Size() > maxPresence {
+		// Each colleague would get it, and the server keeps it.
+		s.answerError(st, wire.StanzaError{Type: wire.Modify, Condition: wire.PolicyViolation, Text: "presence is too big"})
+		return nil
+	}
 	g := s.agent
 	g.mu.Lock()
 	s.mu.Lock()
@@ -112,7 +112,12 @@ func (s *Session) available(st *wire.Stanza) error {
 	if first {
 		g.present++
 	}
-	came := first && g.present == 1
+	if first && g.present == 1 {
+		g.account.happened(store.KindAgentAvailable, g.id, agentEvent(g))
+	}
+	if p.priority < 0 {
+		g.stopDrain(s)
+	}
 	g.mu.Unlock()
 	s.broadcast(p, string(st.ID), "")
 	if first {
@@ -121,9 +126,6 @@ func (s *Session) available(st *wire.Stanza) error {
 	g.mu.Lock()
 	g.drainWith(s)
 	g.mu.Unlock()
-	if came {
-		g.account.happened(store.KindAgentAvailable, g.id, agentEvent(g))
-	}
 	return nil
 }
 
@@ -148,28 +150,19 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	was := s.presence.available
 	s.presence = presence{}
 	s.mu.Unlock()
-	left := false
 	if was {
-		g.present--
-		left = g.present == 0
+		if g.present--; g.present == 0 {
+			g.account.happened(store.KindAgentUnavailable, g.id, agentEvent(g))
+		}
 	}
-	if g.drainer == s && st != nil {
-		g.drainer = nil // what is left waits for the next presence
+	if st != nil {
+		g.stopDrain(s) // what is left waits for the next presence
 	}
 	g.mu.Unlock()
 	if was {
 		s.broadcast(p, id, "unavailable")
 	}
-	// RFC 6121 §4.6.4: those who got directed presence learn of it as well.
-	for _, t := range s.directed {
-		if t.agent != nil && !s.sees(t.agent) {
-			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
-		}
-	}
-	s.directed = nil
-	if left {
-		g.account.happened(store.KindAgentUnavailable, g.id, agentEvent(g))
-	}
+	s.tellDirected(p, id, was)
 }
 
 // broadcast tells the colleagues and all of the agent's own devices, this one
@@ -237,8 +230,11 @@ func (s *Session) seeAll(g *agent) {
 	}
 }
 
-// see queues another session's presence for this one.
+// see queues another session's presence for this one. The other's agent is locked
+// meanwhile, so that a newer presence of it comes later.
 func (s *Session) see(o *Session) {
+	o.agent.mu.Lock()
+	defer o.agent.mu.Unlock()
 	o.mu.Lock()
 	p := o.presence
 	o.mu.Unlock()
@@ -270,36 +266,6 @@ func (s *Session) probe(st *wire.Stanza) {
 		}
 	}
 	s.kick()
-}
-
-// maxDirected bounds who a session can be known to beyond its colleagues.
-const maxDirected = 256
-
-// direct passes presence on to one JID (RFC 6121 §4.6).
-func (s *Session) direct(st *wire.Stanza) {
-	t := s.target(st.To)
-	switch {
-	case t.invalid:
-		s.answerError(st, wire.StanzaError{Condition: wire.JIDMalformed})
-		return
-	case t.foreign:
-		s.answerError(st, wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"})
-		return
-	case t.agent == nil:
-		return // RFC 6121 §8.5.1: nobody there is nobody told
-	}
-	typ := string(st.Type)
-	switch {
-	case typ != "":
-		delete(s.directed, t.to)
-	case len(s.directed) < maxDirected:
-		if s.directed == nil {
-			s.directed = make(map[string]*target)
-		}
-		s.directed[t.to] = t
-	}
-	p := presence{lang: clone(st.Lang), decls: clone(st.Decls), inner: clone(st.Inner)}
-	s.sendPresence(t.agent, t.resource, p, string(st.ID), typ)
 }
 
 func clone(b []byte) []byte {

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -22,12 +23,16 @@ type smState struct {
 	unacked                []item // sent and not acknowledged, in order
 	acked                  uint32 // stanzas that the peer has acknowledged, modulo 2³²
 	asked                  bool   // an <r/> is on its way
+	askedAt                int64  // the tick of that
 	pushed, bytes          int    // in unacked, pushed ones
-	pulledOut              int    // in unacked, pulled ones
+	pulledOut, pulledBytes int    // in unacked, pulled ones
 	taken                  bool   // a resumption is under way
 }
 
 const requestAck = "<r xmlns='" + nsSM + "'/>"
+
+// ask notes that the peer is asked what it has got.
+func (m *smState) ask(now int64) { m.asked, m.askedAt = true, now }
 
 // sent keeps an item until it is acknowledged.
 func (m *smState) sent(it item) {
@@ -38,6 +43,7 @@ func (m *smState) sent(it item) {
 func (m *smState) weigh(it item, sign int) {
 	if it.pulled {
 		m.pulledOut += sign
+		m.pulledBytes += sign * len(it.data)
 		return
 	}
 	m.pushed += sign
@@ -139,7 +145,7 @@ func (s *Session) gotAck(st *wire.Stanza) error {
 	items, e := s.sm.ack(uint32(h))
 	ask := e == nil && len(items) > 0 && len(s.sm.unacked) > 0
 	if ask {
-		s.sm.asked = true
+		s.sm.ask(s.server.tick.Load())
 	}
 	s.mu.Unlock()
 	if e != nil {
@@ -162,17 +168,22 @@ func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
 		n.write(string(smFailed(wire.BadRequest)))
 		return nil, nil
 	}
-	s := n.agent.resumable(string(st.Attr("previd")))
+	id := string(st.Attr("previd"))
+	s := n.agent.resumable(id)
 	if s == nil {
-		n.write(string(smFailed(wire.ItemNotFound)))
+		n.write(string(n.agent.unknownStream(id)))
 		return nil, nil
 	}
 	s.detach()
-	n.epoch = &epoch{conn: n.conn, in: n.in, done: make(chan struct{})}
-	handled, err := s.rewind(uint32(h))
+	handled, ok, err := s.rewind(uint32(h))
 	if err != nil {
 		return nil, err
 	}
+	if !ok {
+		n.write(string(n.agent.unknownStream(id)))
+		return nil, nil
+	}
+	n.epoch = newEpoch(n.conn, n.in)
 	n.write("<resumed xmlns='" + nsSM + "' previd='" + s.sm.id + "' h='" + strconv.FormatUint(uint64(handled), 10) + "'/>")
 	if err := n.flush(); err != nil {
 		s.release()
@@ -202,53 +213,104 @@ func (g *agent) resumable(id string) *Session {
 	return nil
 }
 
+// maxPast is how many streams that ended are remembered for each agent.
+const maxPast = 8
+
+// A pastStream is one that can't be resumed any more.
+type pastStream struct {
+	id      string
+	handled uint32
+}
+
+// remember keeps how far a stream came that its client may still believe in; g.mu is
+// held.
+func (g *agent) remember(p pastStream) {
+	if len(g.past) == maxPast {
+		g.past = slices.Delete(g.past, 0, 1)
+	}
+	g.past = append(g.past, p)
+}
+
+// unknownStream refuses a resumption: with what was handled of that stream, if that
+// is known, so that the client need not send it again (XEP-0198 §5; rule 34).
+func (g *agent) unknownStream(id string) []byte {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.past {
+		if p.id == id {
+			b := []byte("<failed xmlns='" + nsSM + "' h='")
+			b = strconv.AppendUint(b, uint64(p.handled), 10)
+			return append(b, "'><"+wire.ItemNotFound+" xmlns='"+wire.NSStanzas+"'/></failed>"...)
+		}
+	}
+	return smFailed(wire.ItemNotFound)
+}
+
 // detach closes the old connection, if it is still there, and waits until what was
-// read from it is decided.
+// read from it is decided and nobody writes to it.
 func (s *Session) detach() {
 	s.mu.Lock()
+	for s.leaving {
+		s.cond.Wait()
+	}
 	e := s.epoch
 	if e != nil {
 		s.parting = func(uint32) []byte {
 			return append(wire.StreamError{Condition: wire.Conflict, Text: "resumed on another connection"}.AppendTo(nil), wire.StreamEnd...)
 		}
+		s.cond.Broadcast()
+		e.conn.SetReadDeadline(past)
 	}
 	s.mu.Unlock()
 	if e != nil {
-		e.conn.SetReadDeadline(past)
 		<-e.done
 	}
 }
 
 // rewind takes the peer's count and puts what it has not received back into the
-// queue, before everything else.
-func (s *Session) rewind(h uint32) (handled uint32, err error) {
+// queue, before everything else; false if the session is over.
+func (s *Session) rewind(h uint32) (handled uint32, ok bool, err error) {
 	s.mu.Lock()
-	if s.ended {
+	if s.ended || s.cut {
+		s.sm.taken = false
 		s.mu.Unlock()
-		return 0, wire.StreamError{Condition: wire.Reset}
+		return 0, false, nil
 	}
 	items, err := s.sm.ack(h)
 	if err != nil {
 		s.sm.taken = false
 		s.mu.Unlock()
-		return 0, err
+		return 0, false, err
 	}
 	again := make([]item, 0, len(s.sm.unacked)+len(s.out.queue))
 	for _, it := range s.sm.unacked {
 		s.sm.weigh(it, -1)
-		if !it.pulled {
-			s.out.pushed++
-			s.out.bytes += len(it.data)
-		}
 		it.data = s.delayed(it)
 		again = append(again, it)
 	}
-	s.out.queue = append(again, s.out.queue...)
-	s.sm.unacked = nil
+	for _, it := range s.out.queue {
+		// What was to be said of the old connection, as <a/>, is not for the new one.
+		if it.stanza {
+			again = append(again, it)
+		}
+	}
+	s.out.pushed, s.out.bytes = 0, 0
+	for _, it := range again {
+		s.out.weigh(it)
+	}
+	s.out.queue, s.sm.unacked = again, nil
 	handled = s.handled
 	s.mu.Unlock()
 	s.agent.arrived(items)
-	return handled, nil
+	return handled, true, nil
+}
+
+// weigh counts an item that joins the queue.
+func (o *outbox) weigh(it item) {
+	if !it.pulled {
+		o.pushed++
+		o.bytes += len(it.data)
+	}
 }
 
 // delayed adds the time to a message that is sent again (XEP-0203), unless it has
@@ -266,25 +328,30 @@ func (s *Session) delayed(it item) []byte {
 // attach gives the session its new connection; false if it has ended meanwhile.
 func (s *Session) attach(e *epoch) bool {
 	s.mu.Lock()
-	ok := !s.ended && !s.cut
+	ok := !s.ended && !s.cut && s.parting == nil && !s.server.closing.Load()
 	if ok {
-		s.epoch, s.pinged = e, false
+		s.epoch, s.pinged, s.sm.taken = e, false, false
+		s.server.Stats.Hibernating.Add(-1)
 	}
-	s.sm.taken = false
 	s.mu.Unlock()
-	if ok {
-		s.heard.Store(s.server.tick.Load())
-		s.log().Info("session resumed")
-		s.kick()
+	if !ok {
+		s.release()
+		return false
 	}
-	return ok
+	s.heard.Store(s.server.tick.Load())
+	s.log().Info("session resumed")
+	s.kick()
+	return true
 }
 
+// release gives up a resumption that has not come about.
 func (s *Session) release() {
 	s.mu.Lock()
-	s.sm.taken = false
+	defer s.mu.Unlock()
+	if s.parting == nil { // else the server stops, and keeps it
+		s.sm.taken = false
+	}
 	s.lostAt = s.server.tick.Load()
-	s.mu.Unlock()
 }
 
 // savedSession is a session as it outlives the process. It is sealed by the store.
@@ -296,6 +363,7 @@ type savedSession struct {
 	Carbons  bool
 	Roster   bool
 	Presence savedPresence
+	Directed []string `json:",omitempty"` // who was sent directed presence
 	Unacked  []savedItem
 	Queue    []savedItem
 }
@@ -309,27 +377,34 @@ type savedItem struct {
 	Pulled  bool
 }
 
-// shutdown ends the session because the server stops. With keep, one that can be
-// resumed gets a last <a/> and loses its connection without an end of the stream;
-// what it was is returned to be kept.
-func (s *Session) shutdown(ctx context.Context, keep bool) (store.Resume, bool) {
+// keepable says whether the session can be resumed after a restart.
+func (s *Session) keepable() bool {
 	s.mu.Lock()
-	keep = keep && s.sm.resumable && !s.cut && !s.ended
-	e := s.epoch
-	if !keep {
-		s.mu.Unlock()
-		s.end(wire.StreamError{Condition: wire.SystemShutdown})
-		return store.Resume{}, false
-	}
+	defer s.mu.Unlock()
+	return s.sm.resumable && !s.cut && !s.ended
+}
+
+// put away is what becomes of a session that can be resumed when the server stops: it
+// gets a last <a/> and loses its connection without an end of the stream; what it
+// was is returned to be kept.
+func (s *Session) putAway(ctx context.Context) (store.Resume, bool) {
+	s.mu.Lock()
 	s.sm.taken = true // nobody resumes or expires it now
-	s.parting = ackElement
+	for s.leaving {
+		s.cond.Wait()
+	}
+	e := s.epoch
+	if e != nil {
+		s.parting = ackElement
+		s.cond.Broadcast()
+		e.conn.SetReadDeadline(past)
+	}
 	s.mu.Unlock()
 	if e != nil {
-		e.conn.SetReadDeadline(past)
 		select {
 		case <-e.done:
 		case <-ctx.Done():
-			e.conn.Close()
+			rawConn(e.conn).Close()
 			<-e.done
 		}
 	}
@@ -342,27 +417,40 @@ func (s *Session) save() (store.Resume, bool) {
 		s.mu.Unlock()
 		return store.Resume{}, false
 	}
+	for _, p := range s.out.pulls {
+		if p, ok := p.(*archivePage); ok { // it was counted as handled, so it gets an answer
+			s.out.queue = append(s.out.queue, p.refusal(errStopping))
+		}
+	}
 	v := savedSession{
 		Resource: s.resource, ID: s.sm.id, Handled: s.handled, Acked: s.sm.acked,
 		Carbons: s.carbons, Roster: s.roster, Presence: s.presence.saved(),
 		Unacked: saveItems(s.sm.unacked), Queue: saveItems(s.out.queue),
 	}
-	away := time.Duration(s.server.tick.Load()-s.lostAt) * time.Second
-	s.ended = true
+	for to := range s.directed {
+		v.Directed = append(v.Directed, to)
+	}
+	s.ended, s.left = true, true
+	s.cond.Broadcast()
 	s.mu.Unlock()
 	state, err := json.Marshal(v)
 	if err != nil {
 		s.log().Error("session cannot be kept", "err", err)
 		return store.Resume{}, false
 	}
-	return store.Resume{
-		ID: v.ID, Agent: s.agent.id, Expires: time.Now().Add(s.server.config.Resume - away), State: state,
-	}, true
+	// The same for all, so that nobody's session outlasts one that it saw: whoever
+	// doesn't come back ends while the others can be told.
+	return store.Resume{ID: v.ID, Agent: s.agent.id, Expires: time.Now().Add(s.server.config.Resume), State: state}, true
 }
+
+var errStopping = wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "the server was restarted; ask again"}
 
 func saveItems(items []item) []savedItem {
 	list := make([]savedItem, 0, len(items))
 	for _, it := range items {
+		if !it.stanza {
+			continue // of the old connection's own
+		}
 		list = append(list, savedItem{it.data, it.ordinal, it.seenFrom, it.at, it.stanza, it.pulled})
 	}
 	return list
@@ -403,6 +491,9 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	s.presence = v.Presence.restored()
 	s.sm = smState{enabled: true, on: true, resumable: true, id: v.ID, acked: v.Acked}
 	s.lostAt = s.server.tick.Load() - int64((s.server.config.Resume-left)/time.Second)
+	for _, to := range v.Directed {
+		s.tell(s.resolve(to))
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, i := range v.Unacked {
@@ -412,10 +503,7 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	for _, i := range v.Queue {
 		it := g.restoreItem(i)
 		s.out.queue = append(s.out.queue, it)
-		if !it.pulled {
-			s.out.pushed++
-			s.out.bytes += len(it.data)
-		}
+		s.out.weigh(it)
 	}
 	if s.presence.available {
 		g.present++
@@ -423,6 +511,7 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	g.sessions = append(g.sessions, s)
 	g.online.Add(1)
 	g.account.server.Stats.Sessions.Add(1)
+	g.account.server.Stats.Hibernating.Add(1)
 }
 
 func (g *agent) restoreItem(i savedItem) item {

@@ -25,7 +25,7 @@ type Config struct {
 	ColleaguesMax int           // not in accounts with more agents than that
 	ArchivePage   int           // results of an archive query at most
 	Log           *slog.Logger
-	LogWire       bool // log stanzas by kind and id at debug level
+	LogWire       bool // at debug level, log the XML of stanzas too, with what people say blanked
 }
 
 // Limits bound what a peer can take. They may be changed while the server runs.
@@ -61,6 +61,7 @@ type Server struct {
 	wg      sync.WaitGroup // every goroutine of the server's
 	gate    gate           // connections before login
 	writers writers
+	tracer  tracer
 	tick    atomic.Int64 // seconds since the start, by the caretaker
 	closing atomic.Bool
 	Stats   Stats
@@ -95,7 +96,8 @@ func New(c Config) *Server {
 	}
 	s.gate.from = make(map[string]int)
 	s.SetLimits(c.Limits)
-	s.writers.ready = make(chan *Session)
+	s.writers.ready, s.writers.done = make(chan *Session), make(chan struct{})
+	s.tracer = newTracer(c)
 	s.wg.Go(s.caretaker)
 	return s
 }
@@ -164,7 +166,6 @@ func (s *Server) greet(conn net.Conn, direct bool, release func()) {
 		s.drop(conn)
 		return
 	}
-	conn.SetDeadline(time.Time{})
 	s.wg.Go(func() { session.run(n.epoch) })
 }
 
@@ -252,10 +253,10 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.stopOnce.Do(func() { close(s.stop) })
-	s.writers.close()
 	done := make(chan struct{})
 	go func() { // ends with the WaitGroup that it waits for
 		s.wg.Wait()
+		s.writers.close()
 		close(done)
 	}()
 	select {

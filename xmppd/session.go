@@ -46,14 +46,16 @@ type Session struct {
 	mu   sync.Mutex // guards what follows; taken after an agent's
 	cond sync.Cond  // something changed that the reader may wait for
 
-	epoch   *epoch            // the present connection; nil while hibernating
-	ending  *wire.StreamError // said to the peer when the reader next looks
-	cut     bool              // cannot be resumed: too slow, or told to go
-	ended   bool
-	pinged  bool
-	lostAt  int64                 // tick when the connection went away
-	resumed int                   // times
+	epoch   *epoch                // the present connection; nil while hibernating
+	ending  *wire.StreamError     // said to the peer when the reader next looks
 	parting func(h uint32) []byte // the last words where the session outlives its connection on purpose
+	leaving bool                  // the connection is given up; its writer may still be at it
+	lostAt  int64                 // tick when the connection went away
+	cut     bool                  // cannot be resumed: too slow, or told to go
+	closed  bool                  // by the client, properly
+	ended   bool
+	left    bool // ended, and nobody sees it any more
+	pinged  bool
 
 	undecided      int // stanzas read whose effects are not certain yet
 	undecidedBytes int
@@ -67,13 +69,6 @@ type Session struct {
 	sm  smState
 }
 
-// An epoch is one connection of a session's.
-type epoch struct {
-	conn net.Conn
-	in   *wire.Reader
-	done chan struct{} // closed when its reader has ended
-}
-
 func (s *Session) log() *slog.Logger {
 	return s.server.log.With("session", s.id, "agent", s.agent.name)
 }
@@ -82,6 +77,7 @@ func (s *Session) log() *slog.Logger {
 func (s *Session) run(e *epoch) {
 	defer close(e.done)
 	defer s.server.forget(e.conn)
+	s.begin(e)
 	err := s.read(e)
 	s.over(e, err)
 }
@@ -98,6 +94,9 @@ func (s *Session) read(e *epoch) (err error) {
 		s.heard.Store(s.server.tick.Load())
 		if err != nil {
 			return err
+		}
+		if s.server.tracer.on {
+			s.server.tracer.read(s.log(), st)
 		}
 		s.allow(st.Size())
 		if err := s.route(st); err != nil {
@@ -156,10 +155,12 @@ func (s *Session) over(e *epoch, err error) {
 	if s.ending != nil {
 		stream, err = *s.ending, *s.ending
 	}
-	hibernate := !clean && stream.Condition == "" && !s.cut && s.sm.resumable && !s.ended && s.server.config.Resume > 0
-	if hibernate || s.parting != nil {
+	s.closed = clean
+	resumable := !clean && stream.Condition == "" && s.sm.resumable && s.server.config.Resume > 0
+	if (resumable || s.parting != nil) && !s.cut && !s.ended {
 		s.hibernate(e)
 		s.mu.Unlock()
+		s.agent.handOver(s)
 		return
 	}
 	s.out.pulls = nil
@@ -168,19 +169,25 @@ func (s *Session) over(e *epoch, err error) {
 	if stream.Condition != "" {
 		last = stream.AppendTo(nil)
 	}
-	if clean || last != nil {
-		s.finish(e, append(last, wire.StreamEnd...)) // RFC 6120 §4.4
+	said := clean || last != nil
+	if said {
+		said = s.finish(e, append(last, wire.StreamEnd...)) // RFC 6120 §4.4
 	}
-	e.conn.Close()
 	s.gone()
+	if said {
+		e.conn.Close() // with TLS's farewell, for which nobody waits any more
+	}
+	rawConn(e.conn).Close()
 }
 
 // hibernate keeps the session without a connection, to be resumed (XEP-0198 §5). s.mu
-// is held, and given up while it waits for the writer.
+// is held, and given up while it waits for the writer and says its last words.
 func (s *Session) hibernate(e *epoch) {
-	s.epoch = nil // the writer stops after what it is at
+	s.epoch, s.leaving = nil, true // the writer stops after what it is at
+	s.lostAt = s.server.tick.Load()
+	s.server.Stats.Hibernating.Add(1)
 	if s.parting == nil {
-		e.conn.Close()
+		s.sever(e)
 	} else {
 		e.conn.SetDeadline(time.Now().Add(lastWords))
 	}
@@ -188,23 +195,32 @@ func (s *Session) hibernate(e *epoch) {
 		s.cond.Wait()
 	}
 	if s.parting != nil {
-		e.conn.Write(s.parting(s.handled)) // for a peer that may be gone already
-		e.conn.Close()
+		last := s.parting(s.handled)
+		s.mu.Unlock()
+		e.conn.Write(last) // for a peer that may be gone already
+		rawConn(e.conn).Close()
+		s.mu.Lock()
 	}
-	s.parting = nil
-	s.lostAt = s.server.tick.Load()
+	s.parting, s.leaving = nil, false
 	s.cond.Broadcast()
 }
 
 // gone ends the session for good: unavailable to everybody who saw it (exactly
-// once; rule 31), and what it had not passed on goes back.
+// once; rule 31), and what it had not passed on goes back. It returns when that is
+// done, whoever does it.
 func (s *Session) gone() {
 	s.mu.Lock()
 	if s.ended {
+		for !s.left {
+			s.cond.Wait()
+		}
 		s.mu.Unlock()
 		return
 	}
 	s.ended = true
+	if s.epoch == nil {
+		s.server.Stats.Hibernating.Add(-1)
+	}
 	s.epoch = nil
 	left := append(s.out.queue, s.sm.unacked...)
 	s.out.queue, s.sm.unacked, s.out.pulls = nil, nil, nil
@@ -213,18 +229,43 @@ func (s *Session) gone() {
 	s.unavailable(nil)
 	s.agent.leave(s, left)
 	s.log().Info("session ended")
+	s.mu.Lock()
+	s.left = true
+	s.cond.Broadcast()
+	s.mu.Unlock()
+}
+
+// connected says whether the session has a connection.
+func (s *Session) connected() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch != nil
+}
+
+// awaySince is when a session lost its connection that nobody is resuming.
+func (s *Session) awaySince() (tick int64, away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lostAt, s.epoch == nil && !s.sm.taken && !s.leaving && !s.ended
+}
+
+// past is what is known of a session that ended although its client may think that
+// it can resume it.
+func (s *Session) past() (pastStream, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return pastStream{s.sm.id, s.handled}, s.sm.resumable && !s.closed
 }
 
 // end ends the session from outside and returns when it is over.
 func (s *Session) end(e wire.StreamError) {
 	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return
-	}
 	s.cut = true
+	for s.leaving {
+		s.cond.Wait()
+	}
 	epoch := s.epoch
-	if epoch == nil {
+	if epoch == nil || s.ended {
 		s.mu.Unlock()
 		s.gone()
 		return
@@ -233,18 +274,28 @@ func (s *Session) end(e wire.StreamError) {
 		s.ending = &e
 	}
 	s.cond.Broadcast()
-	s.mu.Unlock()
 	// The reader wakes with a time-out, says why and ends.
 	epoch.conn.SetReadDeadline(past)
-	<-epoch.done
+	for s.epoch == epoch || s.leaving {
+		s.cond.Wait()
+	}
+	s.mu.Unlock()
+	s.gone()
 }
 
-var past = time.Unix(1, 0)
+var past, noDeadline = time.Unix(1, 0), time.Time{}
 
-// told is the stream error that somebody wants this stream to end with.
+// told is the stream error that somebody wants this stream to end with. Whoever
+// asks much and does not read the answers is not read from meanwhile: a burst of
+// requests fills no queue.
 func (s *Session) told() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for half := s.server.limits.Load().Queue / 2; s.out.pushed > half && s.out.writing && !s.interrupted(); {
+		s.out.waited = true
+		s.cond.Wait()
+	}
+	s.out.waited = false
 	if s.ending != nil {
 		return *s.ending
 	}
@@ -270,9 +321,7 @@ func (s *Session) decide(size int) {
 	s.handled++
 	s.undecided--
 	s.undecidedBytes -= size
-	if s.undecided == 0 || s.undecided == maxPending-1 || s.undecidedBytes < pendingSize {
-		s.cond.Broadcast()
-	}
+	s.cond.Broadcast()
 }
 
 // settle waits until everything the session has sent so far is decided, so that
@@ -296,38 +345,42 @@ func (s *Session) count() {
 func (s *Session) look(now int64) {
 	l := s.server.limits.Load()
 	s.mu.Lock()
-	e, silent := s.epoch, time.Duration(now-s.heard.Load())*time.Second
-	stuck := s.out.writing && s.out.since != 0 && time.Duration(now-s.out.since)*time.Second > l.Dead
+	e, silent := s.epoch, seconds(now-s.heard.Load())
 	switch {
-	case s.ended:
+	case s.ended || s.leaving:
 		s.mu.Unlock()
 	case e == nil:
-		expired := !s.sm.taken && time.Duration(now-s.lostAt)*time.Second >= s.server.config.Resume
+		expired := !s.sm.taken && (s.cut || seconds(now-s.lostAt) >= s.server.config.Resume)
 		s.mu.Unlock()
 		if expired {
 			s.gone()
 		}
-	case stuck || silent > l.Idle+l.Dead:
+	case silent > l.Idle+l.Dead || s.stuck(now, l):
+		s.sever(e)
 		s.mu.Unlock()
-		e.conn.Close() // the reader finds out
 	case silent > l.Idle && !s.pinged:
 		s.pinged = true
 		s.mu.Unlock()
 		s.push(item{data: s.pingStanza(), stanza: true})
 		s.kick()
-	case silent <= l.Idle && s.pinged:
-		s.pinged = false
-		s.mu.Unlock()
 	default:
+		s.pinged = s.pinged && silent > l.Idle
 		s.mu.Unlock()
 	}
 }
 
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
+
+// stuck says that the peer does not take what it is sent, or does not acknowledge
+// it although it was asked to (XEP-0198 §4); s.mu is held.
+func (s *Session) stuck(now int64, l *Limits) bool {
+	return s.out.writing && s.out.since != 0 && seconds(now-s.out.since) > l.Dead ||
+		s.sm.asked && seconds(now-s.sm.askedAt) > l.Idle+l.Dead
+}
+
 // forget takes a connection out of the server's list.
 func (s *Server) forget(c net.Conn) {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		c = t.NetConn()
-	}
+	c = rawConn(c)
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()

@@ -13,7 +13,8 @@ var (
 		"http://jabber.org/protocol/disco#info",
 		"http://jabber.org/protocol/disco#items",
 		"jabber:iq:version",
-		nsCarbons, // XEP-0280 §4
+		"msgoffline", // XEP-0160 §4
+		nsCarbons,    // XEP-0280 §4
 		"urn:xmpp:ping",
 	}
 	AccountFeatures = []string{

@@ -150,11 +150,14 @@ func (d *Delivery) Wanted(o store.Ordinal) bool {
 	return !found
 }
 
-// Drained says that the log has been read up to o. When that is all there is,
-// the backlog is gone and Drained reports true.
-func (d *Delivery) Drained(o store.Ordinal) (done bool) {
-	d.drained = max(d.drained, o)
-	d.advance()
+// Drained says that the log has been read after from and up to to. When that is
+// all there is, the backlog is gone and Drained reports true. What was lost
+// meanwhile before from is read another time.
+func (d *Delivery) Drained(from, to store.Ordinal) (done bool) {
+	if d.backlog && from <= d.drained {
+		d.drained = max(d.drained, to)
+		d.advance()
+	}
 	return !d.backlog
 }
 

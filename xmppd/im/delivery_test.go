@@ -36,7 +36,7 @@ func TestDeliveryLostIsBacklogAgain(t *testing.T) {
 		t.Fatalf("backlog after %d, %t; want 2 to wait", after, waiting)
 	}
 	d.Held(2)
-	if !d.Drained(2) {
+	if !d.Drained(1, 2) {
 		t.Fatal("drained up to the newest, but a backlog is left")
 	}
 	if k := d.Kept(); k.Cursor != 1 {
@@ -45,6 +45,33 @@ func TestDeliveryLostIsBacklogAgain(t *testing.T) {
 	d.Arrived(2)
 	if k := d.Kept(); k.Cursor != 2 {
 		t.Fatalf("cursor %d, want 2", k.Cursor)
+	}
+}
+
+func TestDeliveryLostWhileTheRestIsRead(t *testing.T) { // XEP-0160 §3
+	// One device has taken 1 to 3 and another reads on from there, when the first one
+	// goes.
+	d := NewDelivery(store.Delivery{}, 5)
+	for o := store.Ordinal(1); o <= 3; o++ {
+		d.Held(o)
+	}
+	d.Drained(0, 3)
+	from, _ := d.Backlog()
+	for o := store.Ordinal(1); o <= 3; o++ {
+		d.Lost(o)
+	}
+	d.Held(4)
+	d.Held(5)
+	if d.Drained(from, 5) {
+		t.Error("drained, but 1 to 3 have reached nobody")
+	}
+	d.Arrived(4)
+	d.Arrived(5)
+	if k := d.Kept(); k.Cursor != 0 {
+		t.Errorf("cursor %d, but 1 to 3 have reached nobody", k.Cursor)
+	}
+	if after, waiting := d.Backlog(); !waiting || after != 0 || !d.Wanted(1) || d.Wanted(4) {
+		t.Errorf("backlog after %d, %t; want 1 to 3 to wait, and not 4", after, waiting)
 	}
 }
 
@@ -105,11 +132,11 @@ func TestDeliveryAgainstModel(t *testing.T) {
 						}
 						d.Held(o)
 						holders[o]++
-						d.Drained(o)
+						d.Drained(after, o)
 						return
 					}
 				}
-				d.Drained(newest)
+				d.Drained(after, newest)
 			}
 		}
 		check := func() {

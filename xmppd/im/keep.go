@@ -92,11 +92,17 @@ func instant(m *wire.Stanza) bool {
 }
 
 // Cleaned is a message's children without what only a server may say: stanza-ids
-// in the name of one of ours (XEP-0359 §5; rule 39). by says whether a JID is of
-// an account here.
-func Cleaned(m *wire.Stanza, ours func(by []byte) bool) []byte {
+// and delays in the name of one of ours (XEP-0359 §5, XEP-0203 §4; rules 23 and 39).
+// ours says whether a JID is of an account here.
+func Cleaned(m *wire.Stanza, ours func(jid []byte) bool) []byte {
 	return wire.Without(m, func(c *wire.Child) bool {
-		return string(c.Space) == nsStanzaID && string(c.Name) == "stanza-id" && ours(m.ChildAttr(c, "by"))
+		switch {
+		case string(c.Space) == nsStanzaID && string(c.Name) == "stanza-id":
+			return ours(m.ChildAttr(c, "by"))
+		case string(c.Space) == nsDelay && string(c.Name) == "delay":
+			return ours(m.ChildAttr(c, "from"))
+		}
+		return false
 	})
 }
 

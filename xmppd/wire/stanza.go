@@ -162,6 +162,9 @@ func intern(b []byte) string {
 	return string(b)
 }
 
+// Raw is the whole element as it came.
+func (s *Stanza) Raw() []byte { return s.raw }
+
 // Size is the number of bytes on the wire.
 func (s *Stanza) Size() int { return len(s.raw) }
 

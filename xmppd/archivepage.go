@@ -1,0 +1,244 @@
+package xmppd
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// pageBytes bounds one page of an archive, beside the number of its results.
+const pageBytes = 1 << 20
+
+// pull reads the page and writes it, the end of the answer last.
+func (p *archivePage) pull() (done bool) {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	items, fin, err := p.read(ctx)
+	if err != nil {
+		p.session.queuePulled([]item{p.refusal(err)})
+		return true
+	}
+	end := item{data: p.session.result(p.iq, im.AppendFin(nil, fin)), stanza: true}
+	end.seenFrom, end.ordinal = p.seen(items)
+	for i := range items {
+		items[i].ordinal = 0
+	}
+	p.session.queuePulled(append(items, end))
+	return true
+}
+
+// refusal is the answer where there is no page.
+func (p *archivePage) refusal(err error) item {
+	var e wire.StanzaError
+	if !errors.As(err, &e) {
+		e = p.session.storeError(err)
+	}
+	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "error", ID: p.iq.ID, To: p.session.address, From: string(p.iq.To)})
+	return item{data: wire.AppendClose(e.AppendTo(b), wire.IQ), stanza: true}
+}
+
+// read collects one page.
+func (p *archivePage) read(ctx context.Context) (items []item, fin im.Fin, err error) {
+	fin.Count = -1
+	switch {
+	case p.none:
+		return nil, im.Fin{Complete: true}, nil
+	case p.page.Max == 0:
+		fin.Count, err = p.count(ctx)
+		fin.Complete = fin.Count == 0
+		return nil, fin, err
+	}
+	c := &collector{page: p, max: p.page.Max}
+	if len(p.query.IDs) > 0 {
+		c.max = len(p.query.IDs)
+		err = p.readIDs(ctx, c.add)
+		fin.Complete = !c.full
+	} else {
+		fin.Complete, err = p.collect(ctx, c)
+	}
+	if err != nil {
+		return nil, fin, err
+	}
+	items = c.items
+	v := &p.session.agent.viewer
+	if n := len(items); n > 0 {
+		fin.First, fin.Last = v.ID(items[0].ordinal), v.ID(items[n-1].ordinal)
+	}
+	if fin.Complete && p.page.After == 0 && p.page.Before == 0 {
+		fin.Count = len(items)
+	}
+	if p.query.Flip { // XEP-0313 §4.4: within the page only
+		slices.Reverse(items)
+	}
+	return items, fin, nil
+}
+
+// A collector gathers the results of one page.
+type collector struct {
+	page  *archivePage
+	max   int
+	items []item
+	size  int
+	full  bool // there was more than the page can hold
+}
+
+// collect reads until the page is full or there is no more: records that are not
+// shown (another device's, or destroyed) make it no shorter.
+func (p *archivePage) collect(ctx context.Context, c *collector) (complete bool, err error) {
+	part := p.page
+	for {
+		var first, last store.Ordinal
+		sub := &collector{page: p, max: part.Max}
+		complete, err = p.session.agent.account.store.Page(ctx, part, func(e *store.Entry) error {
+			if first == 0 {
+				first = e.Ordinal
+			}
+			last = e.Ordinal
+			return sub.add(e)
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return false, err
+		}
+		c.join(sub, part.Backwards)
+		switch {
+		case c.full:
+			return false, nil
+		case complete || len(c.items) >= c.max || last == 0:
+			return complete, nil
+		case part.Backwards:
+			part.Before = first
+		default:
+			part.After = last
+		}
+		part.Max = c.max - len(c.items)
+	}
+}
+
+// join takes over what was found before (backwards) or behind what c has.
+func (c *collector) join(o *collector, backwards bool) {
+	if backwards {
+		c.items = append(o.items, c.items...)
+	} else {
+		c.items = append(c.items, o.items...)
+	}
+	c.size += o.size
+	c.full = c.full || o.full
+	c.trim(backwards)
+}
+
+// add takes an entry, if it belongs to what was asked.
+func (c *collector) add(e *store.Entry) error {
+	if e.Locked || e.Kind != store.KindMessage {
+		return nil
+	}
+	m, err := store.ParseMessage(e.Data)
+	if err != nil || !c.page.matches(e, &m) {
+		return err
+	}
+	s := c.page.session
+	data := im.AppendResult(make([]byte, 0, len(e.Data)+2*stanzaOverhead), &s.agent.viewer, s.address, c.page.query.ID, e, &m)
+	c.items = append(c.items, item{data: data, ordinal: e.Ordinal, stanza: true})
+	c.size += len(data)
+	backwards := c.page.page.Backwards
+	c.trim(backwards)
+	if c.full && !backwards {
+		return errEnough
+	}
+	return nil
+}
+
+// trim drops what is over the page's size, but never all. Backwards, the newest are
+// wanted.
+func (c *collector) trim(backwards bool) {
+	for c.size > pageBytes && len(c.items) > 1 {
+		c.full = true
+		drop := len(c.items) - 1
+		if backwards {
+			drop = 0
+		}
+		c.size -= len(c.items[drop].data)
+		c.items = slices.Delete(c.items, drop, drop+1)
+	}
+}
+
+// matches says whether the query's filters let a message through that the store
+// does not filter.
+func (p *archivePage) matches(e *store.Entry, m *store.Message) bool {
+	switch {
+	case p.peer != "" && m.From != p.peer && m.To != p.peer:
+		return false
+	case len(p.query.IDs) == 0:
+		return true
+	}
+	return (p.page.With == 0 || e.Conversation == p.page.With) &&
+		(p.query.Start.IsZero() || !e.At.Before(p.query.Start)) && (p.query.End.IsZero() || !e.At.After(p.query.End))
+}
+
+var errEnough = errors.New("page is full")
+
+// count is how many messages the query matches.
+func (p *archivePage) count(ctx context.Context) (int, error) {
+	st := p.session.agent.account.store
+	if p.peer == "" && len(p.query.IDs) == 0 {
+		return st.Count(ctx, p.page)
+	}
+	n := 0
+	add := func(e *store.Entry) error {
+		if e.Locked || e.Kind != store.KindMessage {
+			return nil
+		}
+		m, err := store.ParseMessage(e.Data)
+		if err == nil && p.matches(e, &m) {
+			n++
+		}
+		return err
+	}
+	if len(p.query.IDs) > 0 {
+		err := p.readIDs(ctx, add)
+		return n, err
+	}
+	all := p.page
+	all.Max = math.MaxInt
+	_, err := st.Page(ctx, all, add)
+	return n, err
+}
+
+// readIDs reads single messages; one that is not there fails all (XEP-0313 §4.1.4).
+func (p *archivePage) readIDs(ctx context.Context, add func(*store.Entry) error) error {
+	var list []store.Ordinal
+	for _, id := range p.query.IDs {
+		o, err := p.session.ordinal(ctx, id)
+		if err != nil {
+			return err
+		}
+		list = append(list, o)
+	}
+	slices.Sort(list)
+	err := p.session.agent.account.store.Entries(ctx, slices.Compact(list), add)
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
+}
+
+// seen is the range of the log that this page shows without a gap, so that it need
+// not be offered again as offline messages (rule 23); zero if there is none.
+func (p *archivePage) seen(items []item) (from, to store.Ordinal) {
+	q := &p.query
+	if len(items) == 0 || q.With != "" || len(q.IDs) > 0 || !q.Start.IsZero() || !q.End.IsZero() {
+		return 0, 0
+	}
+	first, last := items[0].ordinal, items[len(items)-1].ordinal
+	if first > last {
+		first, last = last, first
+	}
+	if !p.page.Backwards {
+		first = p.page.After + 1
+	}
+	return first, last
+}

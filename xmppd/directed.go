@@ -1,0 +1,71 @@
+package xmppd
+
+import (
+	"parley.im/parley/xmppd/wire"
+)
+
+// maxDirected bounds who a session can be known to beyond its colleagues.
+const maxDirected = 256
+
+// direct passes presence on to one JID (RFC 6121 §4.6).
+func (s *Session) direct(st *wire.Stanza) {
+	t := s.target(st.To)
+	switch {
+	case t.invalid:
+		s.answerError(st, wire.StanzaError{Condition: wire.JIDMalformed})
+		return
+	case t.foreign:
+		s.answerError(st, wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"})
+		return
+	case t.agent == nil:
+		return // RFC 6121 §8.5.1: nobody there is nobody told
+	case len(st.Type) > 0:
+		delete(s.directed, t.prepared())
+	case !s.tell(t):
+		s.answerError(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "known to too many already"})
+		return
+	}
+	p := presence{lang: clone(st.Lang), decls: clone(st.Decls), inner: clone(st.Inner)}
+	s.sendPresence(t.agent, t.resource, p, string(st.ID), string(st.Type))
+}
+
+// tell remembers that a target is told of this session's presence, and must be told
+// of its end (rule 30); false if there are too many.
+func (s *Session) tell(t *target) bool {
+	if t.agent == nil {
+		return true
+	}
+	to := t.prepared()
+	if s.directed[to] == nil && len(s.directed) >= maxDirected {
+		return false
+	}
+	if s.directed == nil {
+		s.directed = make(map[string]*target)
+	}
+	s.directed[to] = t
+	return true
+}
+
+// tellDirected says to those who got directed presence that it is over (RFC 6121
+// §4.6.4), unless they have heard it already: with was, all available devices of
+// colleagues have.
+func (s *Session) tellDirected(p presence, id string, was bool) {
+	for _, t := range s.directed {
+		if !(was && s.sees(t.agent)) {
+			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
+			continue
+		}
+		if t.resource != "" && !t.agent.shows(t.resource) {
+			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
+		}
+	}
+	s.directed = nil
+}
+
+// shows says whether the device of that name is available.
+func (g *agent) shows(resource string) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s := g.session(resource)
+	return s != nil && s.isAvailable()
+}
