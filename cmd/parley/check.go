@@ -16,6 +16,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/seal"
+	"parley.im/parley/store/sqlite/conn"
 )
 
 // check tells all faults of the configuration and of what it names.
@@ -134,7 +135,7 @@ func readRoot(f *conf.File) (seal.Key, error) {
 // makeFolders makes the folders of data and keys where they are missing.
 func makeFolders(f *conf.File) error {
 	for _, dir := range []string{f.Data, f.Keys} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := conn.MakeDir(dir); err != nil {
 			return fmt.Errorf("make %s: %w", dir, err)
 		}
 	}

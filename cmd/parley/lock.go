@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"parley.im/parley/store/sqlite/conn"
 )
 
 const (
@@ -37,7 +39,7 @@ func (e *lockedError) Error() string {
 // once. What it makes there belongs to whoever owns the folder, so another user is
 // refused.
 func lockData(dir string) (release func(), err error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := conn.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
 	path := filepath.Join(dir, "lock")

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,11 +21,6 @@ func serve(ctx context.Context, c *call) error {
 	}
 	if err := noCores(); err != nil {
 		return err
-	}
-	if os.Getenv("GOGC") == "" {
-		// A session is mostly memory that lies still: collecting twice as often costs no
-		// measurable time and saves an eighth of it (docs/performance.md).
-		debug.SetGCPercent(50)
 	}
 	log := newLog(f, c.stderr)
 	s, err := newServer(ctx, f, log, realWorld)

@@ -273,6 +273,9 @@ func (s *server) run(ctx context.Context) error {
 	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
 	serving.Go(func() { errs <- s.inst.serveControl(control, s.control) })
+	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopUpkeep()
+	serving.Go(func() { s.rotateKeys(upkeep) })
 	s.sayReady()
 
 	var failed error
@@ -282,6 +285,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.log.Info("stopping")
 	stopControl()
+	stopUpkeep()
 	s.health.stop()
 	s.close()
 	serving.Wait()

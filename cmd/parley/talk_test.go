@@ -52,6 +52,7 @@ type talkServer struct {
 	net      *pipeNet
 	conf     *conf.File
 	log      *slog.Logger
+	server   *server // the one that runs now
 	stop     context.CancelFunc
 	ended    chan error
 	requests chan xmpptest.Request
@@ -132,7 +133,7 @@ func (s *talkServer) start() {
 		stop()
 		s.t.Fatal(err)
 	}
-	s.stop, s.ended = stop, make(chan error, 1)
+	s.server, s.stop, s.ended = server, stop, make(chan error, 1)
 	go func() { s.ended <- server.run(ctx) }()
 }
 

@@ -1,0 +1,170 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"parley.im/parley/conf"
+)
+
+// BenchmarkPairs is a message's whole way, in one process over TLS on the loopback:
+// fifty pairs of agents, each sender with up to ten messages on their way. What it
+// reports is for a message, the clients' part (small: they only count) included.
+func BenchmarkPairs(b *testing.B) {
+	const pairs, window = 50, 10
+	s := newBenchServer(b, 2*pairs)
+	senders, receivers := make([]*tls.Conn, pairs), make([]*tls.Conn, pairs)
+	for i := range pairs {
+		senders[i], receivers[i] = s.signIn(b, 2*i), s.signIn(b, 2*i+1)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	errs := make(chan error, 3*pairs)
+	for i := range pairs {
+		share := b.N / pairs
+		if i < b.N%pairs {
+			share++
+		}
+		room := make(chan struct{}, window)
+		stanza := fmt.Appendf(nil, "<message to='%s/bench' type='chat'><body>%s</body></message>", benchJID(2*i+1), strings.Repeat("x", 100))
+		wg.Go(func() {
+			for range share {
+				room <- struct{}{}
+				if _, err := senders[i].Write(stanza); err != nil {
+					errs <- err
+					return
+				}
+			}
+		})
+		wg.Go(func() {
+			if err := countMessages(receivers[i], share, func() { <-room }); err != nil {
+				errs <- err
+			}
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	close(errs)
+	if err := <-errs; err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+}
+
+// countMessages reads until n messages have come.
+func countMessages(r io.Reader, n int, each func()) error {
+	buf := make([]byte, 16<<10)
+	end := []byte("</message>")
+	rest := 0 // of the last read, which may hold the beginning of an end
+	for n > 0 {
+		k, err := r.Read(buf[rest:])
+		if err != nil {
+			return err
+		}
+		have := buf[:rest+k]
+		for n > 0 {
+			i := bytes.Index(have, end)
+			if i < 0 {
+				break
+			}
+			have = have[i+len(end):]
+			n--
+			each()
+		}
+		if len(have) > len(end) {
+			have = have[len(have)-len(end)+1:]
+		}
+		rest = copy(buf, have)
+	}
+	return nil
+}
+
+func benchJID(i int) string { return fmt.Sprintf("agent%d@desk.example", i) }
+
+// A benchServer is a whole server for a benchmark.
+type benchServer struct {
+	address string
+	roots   *x509.CertPool
+}
+
+func newBenchServer(b *testing.B, agents int) *benchServer {
+	b.Helper()
+	dir := b.TempDir()
+	config := filepath.Join(dir, "parley.toml")
+	command := func(stdin string, args ...string) {
+		if err := run(b.Context(), args, strings.NewReader(stdin), io.Discard, io.Discard); err != nil {
+			b.Fatalf("parley %s: %v", strings.Join(args, " "), err)
+		}
+	}
+	command("", "quickstart", "-dir", dir, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "-set", "auth.iterations=10000", "desk.example")
+	var people strings.Builder
+	for i := range agents {
+		fmt.Fprintf(&people, "%s\tcorrect horse\n", benchJID(i))
+	}
+	command(people.String(), "agent", "import", "-no-policy", "-config", config)
+	f, err := conf.Load(config, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	f.Roster.Colleagues = false // presence is another thing to measure
+	ctx, stop := context.WithCancel(context.Background())
+	server, err := newServer(ctx, f, slog.New(slog.DiscardHandler), realWorld)
+	if err != nil {
+		stop()
+		b.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.run(ctx) }()
+	b.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	})
+	roots, err := readRoots(filepath.Join(dir, "tls/ca.pem"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	return &benchServer{address: server.xmppOn[0].Addr().String(), roots: roots}
+}
+
+// signIn returns a connection on which the agent is available as "bench".
+func (s *benchServer) signIn(b *testing.B, i int) *tls.Conn {
+	b.Helper()
+	raw, err := net.Dial("tcp", s.address)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { raw.Close() })
+	name, _, _ := strings.Cut(benchJID(i), "@")
+	l := login{domain: "desk.example", name: name, password: "correct horse"}
+	j := &jabber{conn: tls.Client(raw, &tls.Config{ServerName: l.domain, RootCAs: s.roots})}
+	j.in = bufio.NewReader(j.conn)
+	if err := errors.Join(raw.SetDeadline(time.Now().Add(patience)), j.header(l), j.authenticate(l), j.header(l)); err != nil {
+		b.Fatal(err)
+	}
+	j.send("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>bench</resource></bind></iq><presence/>")
+	for range 2 { // the answer, and its own presence
+		if _, err := j.element(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := raw.SetDeadline(time.Time{}); err != nil {
+		b.Fatal(err)
+	}
+	return j.conn
+}
