@@ -267,6 +267,7 @@ func (m *outgoing) rendered(g *agent, o store.Ordinal) []byte {
 
 // committed runs on the account's dispatcher, in the order of commits.
 func (m *outgoing) committed() {
+	defer m.decided()
 	s, t := m.session, m.target
 	switch op := &m.ops[0]; {
 	case m.batch.Err != nil:
@@ -281,7 +282,15 @@ func (m *outgoing) committed() {
 			s.agent.copySent(m, op.Ordinal)
 		}
 	}
-	s.decide(m.size)
+}
+
+// decided ends a message's way. What a programmer broke on it must not take the
+// dispatcher along, and with it everybody else: the message is in the log.
+func (m *outgoing) decided() {
+	if p := recover(); p != nil {
+		logPanic(m.session.log(), p)
+	}
+	m.session.decide(m.size)
 	m.release()
 }
 

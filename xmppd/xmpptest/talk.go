@@ -66,6 +66,16 @@ func (t *Talk) Waits() bool { return t.has(doWait) }
 // Restarts says whether the talk restarts the server.
 func (t *Talk) Restarts() bool { return t.has(doRestart) }
 
+// InClear says whether somebody connects to the port that starts in clear.
+func (t *Talk) InClear() bool {
+	for _, s := range t.steps {
+		if s.do == doConnect && s.text == "" || (s.do == doSignIn || s.do == doAuthenticate) && s.text != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // Hooks says whether the talk tells of webhooks, so that it needs a receiver.
 func (t *Talk) Hooks() bool { return t.hooks != nil }
 

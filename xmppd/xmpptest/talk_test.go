@@ -61,6 +61,18 @@ x-vvc-hmac: *
 	}
 }
 
+func TestInClear(t *testing.T) {
+	for line, want := range map[string]bool{
+		"anna connects": true, "anna signs in over starttls": true, "anna authenticates over starttls": true,
+		"anna connects tls": false, "anna signs in": false, "anna authenticates": false, "anna > <a/>": false,
+	} {
+		talk, err := Parse("a.talk", cast+line)
+		if err != nil || talk.InClear() != want {
+			t.Errorf("%q: in clear is %v, %v, want %v", line, talk.InClear(), err, want)
+		}
+	}
+}
+
 func TestParseFaults(t *testing.T) {
 	head := "A talk.\n-- cast --\nanna agent desk.example \"pw\"\n-- talk --\n"
 	tests := []struct{ name, in, want string }{
