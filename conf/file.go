@@ -114,7 +114,7 @@ type Limits struct {
 	SessionsPerAgent int `toml:"sessions_per_agent" default:"32" min:"1"`
 	// Stanzas, and their bytes, that wait for a device which reads too slowly. When there are
 	// more, its session ends; nothing is lost.
-	Queue      int  `toml:"queue" default:"1024" min:"16"`
+	Queue      int  `toml:"queue" default:"4096" min:"16"`
 	QueueBytes Size `toml:"queue_bytes" default:"'4 MiB'" min:"65536"`
 	// After this long without a word the server asks whether the peer is still there ...
 	Idle time.Duration `toml:"idle" default:"'5m'" min:"1s"`

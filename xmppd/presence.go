@@ -215,6 +215,7 @@ func (s *Session) meet() {
 	for _, g := range s.agent.account.colleagues() {
 		if g != s.agent && g.online.Load() > 0 {
 			s.seeAll(g)
+			s.room()
 		}
 	}
 	s.seeAll(s.agent)

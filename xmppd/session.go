@@ -285,21 +285,35 @@ func (s *Session) end(e wire.StreamError) {
 
 var past, noDeadline = time.Unix(1, 0), time.Time{}
 
-// told is the stream error that somebody wants this stream to end with. Whoever
-// asks much and does not read the answers is not read from meanwhile: a burst of
-// requests fills no queue.
+// told waits for room and answers the stream error that somebody wants this stream to
+// end with.
 func (s *Session) told() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.waitRoom()
+	if s.ending != nil {
+		return *s.ending
+	}
+	return nil
+}
+
+// room lets the reader wait for room in the queue while it fills it itself.
+func (s *Session) room() {
+	s.kick()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waitRoom()
+}
+
+// waitRoom waits while half of the queue is taken: whoever asks much and does not read
+// the answers is not read from meanwhile, so that a burst of requests, or the presence
+// of many colleagues at once, fills no queue. s.mu is held.
+func (s *Session) waitRoom() {
 	for half := s.server.limits.Load().Queue / 2; s.out.pushed > half && s.out.writing && !s.interrupted(); {
 		s.out.waited = true
 		s.cond.Wait()
 	}
 	s.out.waited = false
-	if s.ending != nil {
-		return *s.ending
-	}
-	return nil
 }
 
 // undecide counts a stanza whose effects wait for a commit. The reader waits while
