@@ -39,8 +39,9 @@ type File struct {
 	Roster Roster `toml:"roster"`
 	// What agents read again later.
 	Archive Archive `toml:"archive"`
-	// How long what was said is kept, by the account's profile: "30d" and the like. An account may
-	// ask for less with an option of its own; the shorter one holds. "" is for ever.
+	// How long what was said may be kept, by the account's profile: "30d" and the like. An account may
+	// ask for less with an option of its own; the shorter one holds. "" is for ever. So far this
+	// decides how often conversations get new keys; nothing is deleted yet.
 	Retention Retention `toml:"retention"`
 	// How events are sent to the receivers that accounts name.
 	Webhook Webhook `toml:"webhook"`
@@ -106,7 +107,7 @@ type Limits struct {
 	// network of 64 bits counts as one). 0 is no limit.
 	Unauthenticated           int `toml:"unauthenticated" default:"10000" min:"0"`
 	UnauthenticatedPerAddress int `toml:"unauthenticated_per_address" default:"256" min:"0"`
-	// What one session may send, on average; a burst of one second's worth passes. The server
+	// What one session may send, on average; a burst of two seconds' worth passes. The server
 	// reads more slowly from who sends more. 0 is no limit.
 	BytesPerSecond   Size `toml:"bytes_per_second" default:"'8 MiB'" min:"0"`
 	StanzasPerSecond int  `toml:"stanzas_per_second" default:"0" min:"0"`
@@ -131,7 +132,7 @@ type Resume struct {
 // Auth is the table [auth].
 type Auth struct {
 	// Rounds of hashing for a password. A new value holds for accounts without agents; in
-	// others every password has to be issued anew.
+	// others after 'parley account reissue', and then every password has to be set anew.
 	Iterations int `toml:"iterations" default:"100000" min:"10000"`
 	// Whether SCRAM-SHA-1 is offered, for old clients.
 	SHA1 bool `toml:"sha1" default:"true"`
@@ -212,7 +213,7 @@ type Account struct {
 	Profile string `toml:"profile" default:"'enterprise'" one:"solo starter plus enterprise"`
 	// Whether nobody may sign in.
 	Disabled bool `toml:"disabled" default:"false"`
-	// How long what was said is kept, at most: see [retention].
+	// How long what was said may be kept, at most: see [retention].
 	Retention time.Duration `toml:"retention" default:"''"`
 	// Overrides auth.sha1 for this account.
 	SHA1 *bool `toml:"sha1" example:"true"`

@@ -33,6 +33,8 @@ type account struct {
 	agents map[string]*agent
 	sorted []*agent // the same, for colleagues; nil when it is to be made anew
 
+	failures failures
+
 	dirtyMu sync.Mutex // guards what follows
 	dirty   []*agent   // agents whose delivery changed since it was last kept
 
@@ -131,6 +133,8 @@ func (s *Server) AgentRemoved(accountID string, g store.Agent) {
 func (s *Server) CredentialsChanged(accountID string, g store.Agent) {
 	if a := s.accountByID(accountID); a != nil {
 		if agent := a.agent(g.Name); agent != nil {
+			// A sign-in that began before this one ends at join: see tryJoin.
+			agent.changed.Store(time.Now().UnixNano())
 			agent.endAll(wire.StreamError{Condition: wire.Reset, Text: "the password was changed; sign in again"})
 		}
 	}
@@ -222,11 +226,44 @@ func (a *account) happened(kind store.Kind, actor store.AgentID, data any) {
 	})
 }
 
+// failureEvents is how many failed sign-ins of an account become events in a second:
+// a stranger must not fill the log. Those beyond are counted in the next one.
+const failureEvents = 10
+
+// failures bounds the events of failed sign-ins.
+type failures struct {
+	mu         sync.Mutex // guards what follows
+	second     int64
+	told       int
+	suppressed int
+}
+
+// tell says whether there may be another event in this second, and how many there
+// were not since the last.
+func (f *failures) tell(second int64) (suppressed int, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if second != f.second {
+		f.second, f.told = second, 0
+	}
+	if f.told == failureEvents {
+		f.suppressed++
+		return 0, false
+	}
+	f.told++
+	suppressed, f.suppressed = f.suppressed, 0
+	return suppressed, true
+}
+
 // LoginFailed makes the event of a failed sign-in; auth calls it through whoever
 // made the account.
 func (s *Server) LoginFailed(accountID string, f auth.Failure) {
 	a := s.accountByID(accountID)
 	if a == nil {
+		return
+	}
+	suppressed, ok := a.failures.tell(time.Now().Unix())
+	if !ok {
 		return
 	}
 	type failure struct {
@@ -235,8 +272,9 @@ func (s *Server) LoginFailed(accountID string, f auth.Failure) {
 		Address   string `json:"address,omitempty"`
 		Mechanism string `json:"mechanism"`
 		Reason    string `json:"reason"`
+		Unlisted  int    `json:"unlisted,omitempty"` // earlier failures without an event
 	}
-	v := failure{Name: f.Name, Known: f.Known, Mechanism: f.Mechanism, Reason: string(f.Reason)}
+	v := failure{Name: f.Name, Known: f.Known, Mechanism: f.Mechanism, Reason: string(f.Reason), Unlisted: suppressed}
 	if f.Addr.IsValid() {
 		v.Address = f.Addr.String()
 	}

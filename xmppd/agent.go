@@ -21,6 +21,7 @@ type agent struct {
 	viewer  im.Viewer
 
 	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
+	changed atomic.Int64 // when her credentials were changed last, in nanoseconds
 	online  atomic.Int32 // sessions, hibernating ones too
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
 
@@ -77,6 +78,8 @@ func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
 	switch {
 	case g.removed.Load():
 		return nil, wire.StreamError{Condition: wire.NotAuthorized}
+	case g.changed.Load() != 0 && g.changed.Load() >= s.since:
+		return nil, wire.StreamError{Condition: wire.NotAuthorized, Text: "the password was changed; sign in again"}
 	case g.account.closing.Load():
 		return nil, wire.StreamError{Condition: wire.SystemShutdown}
 	}

@@ -47,6 +47,7 @@ type negotiation struct {
 	leaf   *x509.Certificate
 
 	deadline time.Time // for all of it
+	began    int64     // when the sign-in that succeeded began, in nanoseconds
 
 	opened  bool // our stream header is out
 	account *account
@@ -268,6 +269,7 @@ func (n *negotiation) fail(condition, text string) {
 
 // exchange runs one attempt from its <auth/>.
 func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Offer) (*agent, error) {
+	n.began = time.Now().UnixNano()
 	mechanism := string(st.Attr("mechanism"))
 	x, err := n.account.auth.Begin(auth.Attempt{
 		Mechanism: mechanism, Channel: ch, Offer: offer, Addr: remoteIP(n.raw.RemoteAddr()),

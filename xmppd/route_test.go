@@ -1,6 +1,8 @@
 package xmppd
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -116,5 +118,22 @@ func TestAnAgentWithTooManyDevices(t *testing.T) {
 	// Those that are connected don't. RFC 6120 §7.6.2.1.
 	if err, ok := g.join(newSession(g, "fifth"), 3).(wire.StanzaError); !ok || err.Condition != wire.ResourceConstraint {
 		t.Errorf("the fifth device: %v, want %s", err, wire.ResourceConstraint)
+	}
+}
+
+// Whoever signed in with a password that was changed before the session was bound
+// gets none: endAll did not know of it yet.
+func TestPasswordChangedWhileSigningIn(t *testing.T) {
+	s := newTestServer(t, testLimits)
+	g := newTestAgent(s, "anna")
+	g.changed.Store(5)
+	for since, want := range map[int64]string{3: wire.NotAuthorized, 7: ""} {
+		o := newSession(g, fmt.Sprint("since", since))
+		o.epoch, o.since = &epoch{}, since
+		var refused wire.StreamError
+		errors.As(g.join(o, 3), &refused)
+		if refused.Condition != want {
+			t.Errorf("a sign-in that began at %d, with a change at 5: %q, want %q", since, refused.Condition, want)
+		}
 	}
 }

@@ -34,6 +34,7 @@ type Session struct {
 	resource string
 	address  string // full JID
 	id       string // for the log
+	since    int64  // when its sign-in began, in nanoseconds
 
 	heard atomic.Int64 // the server's tick when bytes came last
 

@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// certificates chooses a certificate by the name that a client asks for. A new
-// set means new ticket keys, so that a resumed TLS session always has the leaf
-// that it was made with.
+// certificates chooses a certificate by the name that a client asks for. TLS sessions
+// are not resumed: each connection has then been shown the leaf that its sign-in is
+// bound to, and what a resumption saves is a small part of a sign-in.
 type certificates struct {
 	byName map[string]*tls.Certificate // lower-case; "*.desk.example" for wildcards
 	first  *tls.Certificate
@@ -41,15 +41,12 @@ func newCertificates(list []tls.Certificate) (*certificates, error) {
 		MinVersion: tls.VersionTLS12,
 		// TLS 1.2 with forward secrecy and authenticated encryption only (SMO-2); 1.3 has
 		// nothing else. RFC 7590 §3.
-		CipherSuites: []uint16{
-			tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-			tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-			tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
-		},
+		CipherSuites: CipherSuites(),
 		// XEP-0368 §4: answered when it is offered. Go refuses a client that offers other
 		// protocols only, so those are let in without an answer, below.
 		NextProtos:                  []string{"xmpp-client"},
 		DynamicRecordSizingDisabled: true,
+		SessionTicketsDisabled:      true,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			return c.choose(hello.ServerName), nil
 		},
@@ -92,4 +89,14 @@ func (c *certificates) forHello(leaf **x509.Certificate) *tls.Config {
 // of others that are to show the same.
 func (s *Server) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return s.certs.Load().choose(hello.ServerName), nil
+}
+
+// CipherSuites are those of TLS 1.2 that are spoken: with forward secrecy and
+// authenticated encryption (SMO-2). TLS 1.3 has no others.
+func CipherSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+	}
 }

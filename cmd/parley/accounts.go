@@ -46,11 +46,28 @@ func accountCommands() []command {
 			run: accountDisable(false),
 		},
 		{
+			name: "account reissue", args: "ID",
+			does:    "Begins anew with passwords: from now on they are hashed auth.iterations times, and every agent needs another one.",
+			more:    "Until 'parley agent passwd' has set it, an agent cannot sign in: the server never knew the old password.",
+			options: []option{configOption, setOption}, run: accountReissue,
+		},
+		{
 			name: "account delete", args: "ID",
 			does: "Destroys a disabled account, with its keys and all that was ever said in it.", options: []option{configOption, setOption},
 			run: accountDelete,
 		},
 	}
+}
+
+func accountReissue(ctx context.Context, c *call) error {
+	return c.withClient(ctx, func(cl *client) error {
+		var info accountInfo
+		if err := cl.do(ctx, "POST", accountPath(c.arg(0))+"/reissue", nil, &info); err != nil {
+			return err
+		}
+		c.say("account %s: %d passwords are to be set anew with 'parley agent passwd'", info.ID, info.Stale)
+		return nil
+	})
 }
 
 func accountPath(id string) string { return "/v1/accounts/" + url.PathEscape(id) }
@@ -158,7 +175,7 @@ func (a *accountInfo) print(w io.Writer) {
 	}
 	fmt.Fprintf(w, "agents\t%d\nwebhooks\t%d\niterations\t%d\n", *a.Agents, *a.Webhooks, a.Iterations)
 	if a.Configured != 0 {
-		fmt.Fprintf(w, "\t(%d are configured, for passwords issued anew)\n", a.Configured)
+		fmt.Fprintf(w, "\t(%d are configured: they hold after 'parley account reissue')\n", a.Configured)
 	}
 }
 

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
+	// Under the race detector each process would linger for a second at its end.
+	if os.Getenv("GORACE") == "" {
+		os.Setenv("GORACE", "atexit_sleep_ms=10")
+	}
 	os.Exit(m.Run())
 }
 
@@ -37,8 +41,8 @@ type daemon struct {
 	env   []string
 	cmd   *exec.Cmd
 	ended chan struct{}
-	tls   string // where it listens
-	https string
+
+	starttls, tls, https string // where it listens; "" where it does not
 }
 
 // startDaemon serves the installation in dir.
@@ -50,7 +54,7 @@ func startDaemon(t *testing.T, dir string, env ...string) *daemon {
 	return d
 }
 
-var readyLine = regexp.MustCompile(`msg=ready .*\btls=(\S+) https=(\S+)`)
+var readyLine = regexp.MustCompile(`msg=ready(?: starttls=(\S+))?(?: tls=(\S+))?(?: https=(\S+))?\n`)
 
 // start returns when the server is ready.
 func (d *daemon) start() {
@@ -87,7 +91,7 @@ func (d *daemon) start() {
 		text := d.log()[before:]
 		m := readyLine.FindStringSubmatch(text)
 		if m != nil {
-			d.tls, d.https = m[1], m[2]
+			d.starttls, d.tls, d.https = m[1], m[2], m[3]
 			return true
 		}
 		select {
@@ -140,8 +144,19 @@ func (d *daemon) login(name, password, resource string) login {
 // get asks the HTTPS listener; 0 when it does not answer.
 func (d *daemon) get(path string) (status int, body string) {
 	d.t.Helper()
+	return d.getFrom("", path)
+}
+
+// getFrom is get from one of this machine's addresses; "" is any.
+func (d *daemon) getFrom(address, path string) (status int, body string) {
+	d.t.Helper()
+	dialer := new(net.Dialer)
+	if address != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(address)}
+	}
 	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
 		DisableKeepAlives: true,
+		DialContext:       dialer.DialContext,
 		TLSClientConfig:   &tls.Config{RootCAs: d.roots(), ServerName: "desk.example"},
 	}}
 	resp, err := client.Get("https://" + d.https + path)

@@ -13,7 +13,14 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"golang.org/x/net/netutil"
+
+	"parley.im/parley/xmppd"
 )
+
+// httpsConnections is how many there can be: strangers must not use up the files that
+// sessions need.
+const httpsConnections = 256
 
 // health is what the HTTPS listener answers: whether the server lives, whether it
 // can do its work, and its figures.
@@ -48,14 +55,19 @@ func newHealth(s *server) *health {
 	h.http = http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       30 * time.Second,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		TLSConfig:         &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: s.xmpp.Certificate},
+		TLSConfig: &tls.Config{
+			MinVersion: tls.VersionTLS12, CipherSuites: xmppd.CipherSuites(), GetCertificate: s.xmpp.Certificate,
+		},
 	}
 	return h
 }
 
 func (h *health) serve(l net.Listener) error {
-	if err := h.http.ServeTLS(l, "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.http.ServeTLS(netutil.LimitListener(tlsOnly{l}, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

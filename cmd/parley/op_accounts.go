@@ -30,6 +30,7 @@ type accountInfo struct {
 	Webhooks   *int   `json:"webhooks,omitempty"`
 	Iterations int    `json:"iterations,omitempty"`
 	Configured int    `json:"iterations_configured,omitempty"` // if another number is
+	Stale      int    `json:"stale,omitempty"`                 // passwords to be set anew
 	Token      string `json:"secret,omitempty"`                // if it was asked for
 }
 
@@ -83,6 +84,22 @@ func (o *operator) showAccount(r *http.Request) (any, error) {
 		info.Token = a.token
 	}
 	return info, nil
+}
+
+// reissueAccount begins a new generation of passwords. Sessions go on; nobody signs in
+// with an old password.
+func (o *operator) reissueAccount(r *http.Request) (any, error) {
+	a, err := o.inst.account(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return nil, err
+	}
+	if err := a.auth.Reissue(r.Context()); err != nil {
+		return nil, err
+	}
+	info := o.accountInfo(a)
+	info.Iterations, _ = a.auth.Cost()
+	info.Stale, err = a.auth.Stale(r.Context())
+	return info, err
 }
 
 // addAccount writes accounts.d/ID.toml and makes the stores.

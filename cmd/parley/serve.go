@@ -22,14 +22,15 @@ func serve(ctx context.Context, c *call) error {
 	if err := noCores(); err != nil {
 		return err
 	}
+	// From here on SIGHUP ends nothing: one that comes too early waits.
+	again := make(chan os.Signal, 1)
+	signal.Notify(again, syscall.SIGHUP)
+	defer signal.Stop(again)
 	log := newLog(f, c.stderr)
 	s, err := newServer(ctx, f, log, realWorld)
 	if err != nil {
 		return err
 	}
-	again := make(chan os.Signal, 1)
-	signal.Notify(again, syscall.SIGHUP)
-	defer signal.Stop(again)
 	done := make(chan struct{})
 	defer close(done)
 	go func() { // ends with serve

@@ -36,6 +36,9 @@ type server struct {
 	httpsOn []net.Listener
 	release func() // of the data folder
 
+	// Held while accounts come and go; taken before mu. None does once the server stops.
+	changing sync.Mutex
+
 	mu       sync.Mutex // guards what follows
 	services map[*account]*service
 	stopped  bool
@@ -219,9 +222,12 @@ func (s *server) start(ctx context.Context, a *account) error {
 	if err := a.open(ctx); err != nil {
 		return err
 	}
+	if holds, configured := a.auth.Cost(); holds != configured {
+		s.log.Warn("passwords are hashed with another count than auth.iterations says: see 'parley account reissue'",
+			"account", a.id, "holds", holds, "configured", configured)
+	}
 	if stale, err := a.auth.Stale(ctx); err == nil && stale > 0 {
-		s.log.Warn("passwords are hashed with another count than auth.iterations says; it holds once they are issued anew",
-			"account", a.id, "agents", stale)
+		s.log.Warn("agents need new passwords: see 'parley agent passwd'", "account", a.id, "agents", stale)
 	}
 	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth}); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
@@ -311,12 +317,14 @@ func (s *server) sayReady() {
 // close ends what there is, in the order of DESIGN.md: sessions, webhooks, stores.
 // It may be called twice.
 func (s *server) close() {
+	s.changing.Lock()
 	s.mu.Lock()
 	again := s.stopped
 	s.stopped = true
 	services := s.services
 	s.services = nil
 	s.mu.Unlock()
+	s.changing.Unlock()
 	if again {
 		return
 	}
@@ -349,15 +357,25 @@ func (s *server) close() {
 	}
 }
 
-// reload reads certificates, limits and accounts again (SIGHUP).
+// reload reads certificates, limits and accounts again (SIGHUP). With a fault in any of
+// them it changes nothing.
 func (s *server) reload(ctx context.Context) error {
-	if err := s.AccountsChanged(ctx); err != nil {
+	before := s.inst.config()
+	f, err := before.Reload()
+	if err != nil {
 		return err
 	}
-	f := s.inst.config()
 	certificates, faults := loadCertificates(f)
 	if len(faults) > 0 {
 		return several(faults)
+	}
+	err = s.AccountsChanged(ctx)
+	if f = s.inst.config(); f == before {
+		return err
+	}
+	if err != nil {
+		// One customer's trouble keeps nothing from the others.
+		s.log.Error("not all accounts are in operation as the configuration has them", "err", err)
 	}
 	if err := s.xmpp.SetCertificates(certificates); err != nil {
 		return err
@@ -383,6 +401,14 @@ func (s *server) WebhooksChanged(account string) { s.hooks.Reload(account) }
 
 // AccountsChanged starts and stops accounts as the configuration now has them.
 func (s *server) AccountsChanged(ctx context.Context) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	stopped := s.stopped
+	s.mu.Unlock()
+	if stopped {
+		return errors.New("the server stops")
+	}
 	added, removed, err := s.inst.reload(ctx)
 	if err != nil {
 		return err

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -67,36 +66,11 @@ const (
 
 func newTalkServer(t *testing.T, talk *xmpptest.Talk) *talkServer {
 	s := &talkServer{t: t, dir: t.TempDir(), net: newPipeNet(), log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	domains := []string{}
-	for _, p := range talk.Cast {
-		if !slices.Contains(domains, p.Domain) {
-			domains = append(domains, p.Domain)
-		}
-	}
-	for i, domain := range domains {
-		args := []string{"quickstart", "-dir", s.dir}
-		if i == 0 {
-			args = append(args, "-starttls", talkStartTLS, "-tls", talkTLS, "-https", "", "-set", "auth.iterations=10000")
-		}
-		s.command("", append(args, domain)...)
-	}
-	config := filepath.Join(s.dir, "parley.toml")
-	if talk.Config != "" {
-		text, err := os.ReadFile(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(config, append(text, "\n"+talk.Config...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, p := range talk.Cast {
-		s.command(p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-config", config, p.JID())
-	}
+	config := castIn(t, s.dir, talk, "-starttls", talkStartTLS, "-tls", talkTLS, "-https", "")
 	if talk.Hooks() {
 		s.receive()
-		account := strings.Split(domains[0], ".")[0]
-		s.command("", "webhook", "add", "-account", account, "-url", "https://hooks."+domains[0]+"/parley", "-config", config)
+		domain := talk.Cast[0].Domain
+		must(t, "", "webhook", "add", "-account", accountOf(domain), "-url", "https://hooks."+domain+"/parley", "-config", config)
 	}
 	var err error
 	if s.conf, err = conf.Load(config, nil); err != nil {
@@ -107,15 +81,43 @@ func newTalkServer(t *testing.T, talk *xmpptest.Talk) *talkServer {
 	return s
 }
 
-// command runs one of parley's commands as it would be typed.
-func (s *talkServer) command(stdin string, args ...string) string {
-	s.t.Helper()
-	var out bytes.Buffer
-	if err := run(s.t.Context(), args, strings.NewReader(stdin), &out, io.Discard); err != nil {
-		s.t.Fatalf("parley %s: %v", strings.Join(args, " "), err)
+// castIn makes an installation for a talk: its domains and settings, and its cast. The
+// options are quickstart's.
+func castIn(t *testing.T, dir string, talk *xmpptest.Talk, options ...string) (config string) {
+	t.Helper()
+	config = filepath.Join(dir, "parley.toml")
+	options = append(options, "-set", "auth.iterations=10000")
+	for _, domain := range domainsOf(talk) {
+		must(t, "", append(append([]string{"quickstart", "-dir", dir}, options...), domain)...)
+		options = nil
 	}
-	return out.String()
+	if talk.Config != "" {
+		text, err := os.ReadFile(config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(config, append(text, "\n"+talk.Config...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, p := range talk.Cast {
+		must(t, p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-config", config, p.JID())
+	}
+	return config
 }
+
+// domainsOf are the domains of a talk's cast, each once.
+func domainsOf(talk *xmpptest.Talk) (domains []string) {
+	for _, p := range talk.Cast {
+		if !slices.Contains(domains, p.Domain) {
+			domains = append(domains, p.Domain)
+		}
+	}
+	return domains
+}
+
+// accountOf is the account that quickstart makes for a domain.
+func accountOf(domain string) string { return strings.Split(domain, ".")[0] }
 
 func (s *talkServer) start() {
 	s.t.Helper()

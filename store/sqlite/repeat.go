@@ -14,7 +14,7 @@ import (
 // does not know to be kept.
 const (
 	repeatFor = 10 * 60 * 1000 // milliseconds
-	repeatMax = 1 << 18
+	repeatMax = 1 << 20
 )
 
 // A marker computes by what a record would be known if it came again.

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	idleSize = 1 << 10
+	idleSize = 512
 	growth   = 4 // each buffer is so many times the size of the one before
 )
 

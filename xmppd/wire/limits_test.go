@@ -140,8 +140,8 @@ func TestIdleReadersAreSmall(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	each := int(after.HeapAlloc-before.HeapAlloc) / n
 	t.Logf("%d bytes each", each)
-	if each > 1536 {
-		t.Errorf("an idle Reader takes %d bytes, want at most 1536", each)
+	if each > 1024 {
+		t.Errorf("an idle Reader takes %d bytes, want at most 1024", each)
 	}
 	runtime.KeepAlive(readers)
 }

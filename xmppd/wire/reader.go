@@ -10,7 +10,7 @@ import (
 // one goroutine.
 //
 // A Reader that waits for a connection that says nothing holds one buffer of
-// 1 KiB and itself; what it needs beyond that while an element is being read is
+// 512 bytes and itself; what it needs beyond that while an element is being read is
 // shared with all other Readers.
 //
 // The source is asked for more only when no whole element is left in the buffer.
