@@ -318,6 +318,9 @@ func (g *agent) deliverLive(m *outgoing, kind string) {
 
 // forwardError passes an error on to the one device that it answers; otherwise it
 // is dropped (RFC 6121 §8.5.2, §8.5.3; rule 9: an error is never answered).
+//
+// XEP-0280 §6.1 not done: copies of errors, since nothing remembers which message
+// an error answers.
 func (s *Session) forwardError(st *wire.Stanza, t *target) {
 	if t.agent == nil || t.resource == "" {
 		return
