@@ -40,16 +40,6 @@ var events = map[Kind]string{
 // kind is unknown.
 func (k Kind) Event() string { return events[k] }
 
-// EventKind is the kind of the event called name.
-func EventKind(name string) (Kind, bool) {
-	for k, v := range events {
-		if v == name {
-			return k, true
-		}
-	}
-	return 0, false
-}
-
 // A Nature says what kind of conversation it is. The numbers never change.
 type Nature uint8
 

@@ -1,10 +1,6 @@
 package im
 
-import (
-	"strings"
-
-	"parley.im/parley/xmppd/wire"
-)
+import "parley.im/parley/xmppd/wire"
 
 // Features of an agent's own account and of the server, as XEP-0030 §3 lists
 // them.
@@ -72,10 +68,4 @@ func AppendRosterRemoval(b []byte, jid string) []byte {
 	b = append(b, "<query xmlns='jabber:iq:roster'><item"...)
 	b = wire.AppendAttr(b, "jid", jid)
 	return append(b, " subscription='remove'/></query>"...)
-}
-
-// LocalPart is the part of a bare JID before the @.
-func LocalPart(bare string) string {
-	name, _, _ := strings.Cut(bare, "@")
-	return name
 }
