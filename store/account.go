@@ -70,6 +70,15 @@ type Account interface {
 	SetCredential(ctx context.Context, c Credential) error
 	DeleteCredential(ctx context.Context, id int64) error
 
+	// KeepOwn keeps, replaces and takes away what agents have of their own, all or
+	// nothing; it is durable when KeepOwn returns.
+	KeepOwn(ctx context.Context, list ...Own) error
+	// KeepOwnLater is KeepOwn for what nobody waits for: it returns at once.
+	KeepOwnLater(o Own)
+	// OwnOf yields a part of what an agent has of her own, by name. The value is valid
+	// during the call only.
+	OwnOf(ctx context.Context, agent AgentID, part Part, yield func(name string, value []byte) error) error
+
 	// Secret is the account's secret of that name, made from crypto/rand at the first
 	// call (size bytes) and kept sealed: "salt", "token", "id", "index".
 	Secret(ctx context.Context, name string, size int) ([]byte, error)

@@ -1,7 +1,10 @@
 package sqlite
 
 import (
+	"errors"
 	"sync"
+
+	"parley.im/parley/store"
 )
 
 // pipeline is how many groups there are: one that the writer works on, one that is
@@ -14,7 +17,7 @@ func (a *Account) dispatchLoop() {
 	for g := range a.decided {
 		batches := 0
 		for i := range g.items {
-			g.items[i].tell()
+			a.tell(&g.items[i])
 			if g.items[i].batch != nil {
 				batches++
 			}
@@ -33,9 +36,15 @@ func (a *Account) dispatchLoop() {
 // OnGroup registers what the dispatcher calls after the Dones of a group.
 func (a *Account) OnGroup(f func()) { a.onGroup.Store(&f) }
 
-func (it *item) tell() {
-	if it.batch == nil {
+func (a *Account) tell(it *item) {
+	switch {
+	case it.batch == nil && it.write.done != nil:
 		it.write.done <- it.err
+		return
+	case it.batch == nil:
+		if it.err != nil && !errors.Is(it.err, store.ErrNotFound) { // she was deleted meanwhile
+			a.log.Warn("not kept", "err", it.err)
+		}
 		return
 	}
 	it.batch.Err = it.err

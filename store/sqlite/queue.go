@@ -31,7 +31,7 @@ type item struct {
 // A write is a change that is not a record.
 type write struct {
 	do   func(*conn.Conn) error
-	done chan error // holds one
+	done chan error // holds one; nil where nobody waits
 }
 
 // weight is how much of a group an item takes.
@@ -99,7 +99,9 @@ func (q *queue) put(it item) bool {
 	return true
 }
 
-func (it *item) lazy() bool { return it.batch != nil && it.batch.Lazy }
+func (it *item) lazy() bool {
+	return it.batch != nil && it.batch.Lazy || it.write != nil && it.write.done == nil
+}
 
 // wakeLater makes what waits urgent after a while; q.mu is held.
 func (q *queue) wakeLater() {
@@ -187,4 +189,10 @@ func (a *Account) update(ctx context.Context, do func(*conn.Conn) error) error {
 	// The writer always answers, and soon; leaving earlier would leave do behind,
 	// still writing to its caller's variables.
 	return <-w.done
+}
+
+// updateLater is update for what nobody waits for.
+func (a *Account) updateLater(do func(*conn.Conn) error) {
+	a.used.Store(true)
+	a.queue.put(item{write: &write{do: do}})
 }

@@ -44,6 +44,7 @@ func talkOfMarks(f *files) {
 	must(f.store.Advance(ctx, store.Progress{Endpoint: "wh_1", Attempts: []store.Attempt{
 		{ID: "dlv_1", Ordinal: o, Conversation: c.ID(), At: time.Now(), Answer: []byte("no: " + spoken)}}}))
 	must(f.store.SetCredential(ctx, store.Credential{Agent: anna, Scope: "xmpp", Label: secret, Device: secret, Verifier: []byte(secret)}))
+	must(f.store.KeepOwn(ctx, store.Own{Agent: anna, Part: store.OwnContacts, Name: secret, Value: []byte(secret)}))
 	must(f.store.SaveResumes(ctx, []store.Resume{{ID: "r1", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte(secret)}}))
 }
 

@@ -63,6 +63,7 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	d.say(c, ben, start, "for the first anna")
 	a.SaveDelivery(anna, store.Delivery{Cursor: 5})
 	must(t, a.SaveResumes(d.ctx, []store.Resume{{ID: "r", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte("s")}}))
+	must(t, a.KeepOwn(d.ctx, store.Own{Agent: anna, Part: store.OwnContacts, Name: "ben", Value: []byte("a friend")}))
 	must(t, a.DeleteAgent(d.ctx, anna))
 
 	d = newDesk(t, reopen())
@@ -79,6 +80,8 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	resumes, err := d.TakeResumes(d.ctx)
 	must(t, err)
 	want(t, "sessions to resume", len(resumes), 0)
+	want(t, "her contacts", d.own(again, store.OwnContacts), "")
+	want(t, "the first one's contacts", d.own(anna, store.OwnContacts), "")
 	if d.direct(again, ben).ID() == c.ID() {
 		t.Error("she gets the old conversation")
 	}

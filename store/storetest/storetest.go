@@ -48,6 +48,8 @@ func Run(t *testing.T, open Open) {
 		{"AgentMadeAnewOwnsNothing", agentMadeAnewOwnsNothing},
 		{"DeletedPairIsShredded", deletedPairIsShredded},
 		{"CredentialsAreKept", credentialsAreKept},
+		{"OwnIsKept", ownIsKept},
+		{"OwnIsKeptLater", ownIsKeptLater},
 		{"SecretsAndSettings", secretsAndSettings},
 		{"ArchiveIDsAreEachViewersOwn", archiveIDs},
 		{"EndpointsAdvance", endpointsAdvance},
