@@ -32,7 +32,9 @@ type Account interface {
 	Page(ctx context.Context, p Page, yield func(*Entry) error) (complete bool, err error)
 	// Count is the number of entries that p would yield without Max.
 	Count(ctx context.Context, p Page) (int, error)
-	// Visible says whether the agent may see the record, shredded or not.
+	// Visible says whether the agent may see the record, shredded or not. What a page
+	// leaves out (Only, Except) is visible still: its ids were good, and stay so for
+	// paging.
 	Visible(ctx context.Context, agent AgentID, o Ordinal) (bool, error)
 	// Inbox yields up to max messages said to the agent by others that follow after.
 	Inbox(ctx context.Context, agent AgentID, after Ordinal, max int, yield func(*Entry) error) error

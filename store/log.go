@@ -114,11 +114,15 @@ type Entry struct {
 
 // A Page asks for a part of what one agent may see, in the order of ordinals.
 type Page struct {
-	Agent      AgentID
-	With       ConversationID // only this conversation; 0 is all
-	Start, End time.Time      // inclusive; zero is open
-	After      Ordinal        // only what follows it; 0 is from the beginning
-	Before     Ordinal        // only what precedes it; 0 is to the end
-	Max        int            // entries at most
-	Backwards  bool           // the last Max instead of the first; still yielded in order
+	Agent AgentID
+	With  ConversationID // only this conversation; 0 is all
+	// Only and Except are conversations that the agent's archive has or leaves out by
+	// her own choice (XEP-0441). An empty Only that is not nil is none.
+	Only, Except []ConversationID
+
+	Start, End time.Time // inclusive; zero is open
+	After      Ordinal   // only what follows it; 0 is from the beginning
+	Before     Ordinal   // only what precedes it; 0 is to the end
+	Max        int       // entries at most
+	Backwards  bool      // the last Max instead of the first; still yielded in order
 }

@@ -129,7 +129,7 @@ func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool,
 		}
 		after, before = max(after, low-1), min(before, high)
 	}
-	lanes, err := a.lanes(ctx, p.Agent, p.With, after)
+	lanes, err := a.lanes(ctx, &p, after)
 	if err != nil {
 		return nil, err
 	}
@@ -140,22 +140,27 @@ func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool,
 	return r.start(wanted), nil
 }
 
-// lanes are the conversations that an agent may see and that have records after an
-// ordinal; with is the only one wanted, if it is not 0.
-func (a *Account) lanes(ctx context.Context, agent store.AgentID, with store.ConversationID, after int64) ([]*lane, error) {
+// lanes are the conversations that a page is from and that have records after an
+// ordinal.
+func (a *Account) lanes(ctx context.Context, p *store.Page, after int64) ([]*lane, error) {
 	query := `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b
 		FROM member m
 		JOIN conversation c ON c.id = m.conversation
 		WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0 AND c.last > ? AND c.nature = ?`
-	args := []any{int64(agent), after, int(store.Direct)}
-	if with != 0 {
+	args := []any{int64(p.Agent), after, int(store.Direct)}
+	if p.With != 0 {
 		query += " AND m.conversation = ?"
-		args = append(args, int64(with))
+		args = append(args, int64(p.With))
 	}
+	only, except := setOf(p.Only), setOf(p.Except)
 	var lanes []*lane
 	err := a.read(ctx, func(db *conn.Conn) error {
 		return db.Query(query, args, func(r conn.Row) error {
-			l := &lane{chain: chain{store.ConversationID(r.Int(0)), r.Int(3), r.Int(5)},
+			id := store.ConversationID(r.Int(0))
+			if p.Only != nil && !only[id] || except[id] {
+				return nil
+			}
+			l := &lane{chain: chain{id, r.Int(3), r.Int(5)},
 				low: r.Int(1), high: r.Int(3), first: r.Int(4), others: r.Int(6), self: r.Int(7) != 0}
 			if to := r.Int(2); to != 0 {
 				l.high = min(l.high, to)
@@ -165,6 +170,14 @@ func (a *Account) lanes(ctx context.Context, agent store.AgentID, with store.Con
 		})
 	})
 	return lanes, err
+}
+
+func setOf(ids []store.ConversationID) map[store.ConversationID]bool {
+	set := make(map[store.ConversationID]bool, len(ids))
+	for _, id := range ids {
+		set[id] = true
+	}
+	return set
 }
 
 // Visible says whether the agent may see the record. One that was destroyed could be
@@ -189,7 +202,7 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 // Inbox yields up to max messages said to the agent by others that follow after. What
 // she says to herself is for her other devices, too.
 func (a *Account) Inbox(ctx context.Context, agent store.AgentID, after store.Ordinal, max int, yield func(*store.Entry) error) error {
-	lanes, err := a.lanes(ctx, agent, 0, int64(after))
+	lanes, err := a.lanes(ctx, &store.Page{Agent: agent}, int64(after))
 	if err == nil {
 		r := &reading{a: a, after: int64(after), before: math.MaxInt64, lanes: lanes}
 		r.accept = func(l *lane, m *mark) bool {

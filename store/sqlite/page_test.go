@@ -122,10 +122,17 @@ func (x *talk) checkPage(rnd *rand.Rand) {
 	if rnd.IntN(4) == 0 {
 		p.With = x.log[rnd.IntN(len(x.log))].Conversation
 	}
+	if rnd.IntN(6) == 0 {
+		p.Only = x.some(rnd)
+	}
+	if rnd.IntN(6) == 0 {
+		p.Except = x.some(rnd)
+	}
 	var all []store.Ordinal
 	for i := range x.log {
 		e := &x.log[i]
-		if x.sees(p.Agent, e) && e.Ordinal > p.After && (p.Before == 0 || e.Ordinal < p.Before) && (p.With == 0 || e.Conversation == p.With) &&
+		if (p.Only == nil || slices.Contains(p.Only, e.Conversation)) && !slices.Contains(p.Except, e.Conversation) &&
+			x.sees(p.Agent, e) && e.Ordinal > p.After && (p.Before == 0 || e.Ordinal < p.Before) && (p.With == 0 || e.Conversation == p.With) &&
 			(p.Start.IsZero() || !e.At.Before(p.Start)) && (p.End.IsZero() || !e.At.After(p.End)) {
 			all = append(all, e.Ordinal)
 		}
@@ -145,6 +152,14 @@ func (x *talk) checkPage(rnd *rand.Rand) {
 	if n, err := x.store.Count(x.t.Context(), p); err != nil || n != len(all) {
 		x.t.Fatalf("Count(%+v) = %d, %v, want %d", p, n, err, len(all))
 	}
+}
+
+// some are conversations of the log, one or a few.
+func (x *talk) some(rnd *rand.Rand) (ids []store.ConversationID) {
+	for range 1 + rnd.IntN(8) {
+		ids = append(ids, x.log[rnd.IntN(len(x.log))].Conversation)
+	}
+	return ids
 }
 
 func (x *talk) checkInbox(rnd *rand.Rand) {

@@ -205,6 +205,53 @@ func pagesOfOneConversation(t *testing.T, open Open) {
 	want(t, "the count", d.count(store.Page{Agent: anna, With: with.ID()}), 10)
 }
 
+func pagesOfSomeConversations(t *testing.T, open Open) {
+	a, _ := open(t)
+	d := newDesk(t, a)
+	anna, ben, cleo, dora := d.agent("anna"), d.agent("ben"), d.agent("cleo"), d.agent("dora")
+	b, c, o := d.direct(anna, ben), d.direct(anna, cleo), d.direct(anna, dora)
+	for i := range 3 {
+		d.say(b, ben, start, fmt.Sprint("b", i))
+		d.say(c, cleo, start, fmt.Sprint("c", i))
+		d.say(o, dora, start, fmt.Sprint("d", i))
+	}
+	others := d.direct(ben, cleo)
+	d.say(others, ben, start, "theirs")
+	list := func(all ...store.Conversation) []store.ConversationID {
+		ids := make([]store.ConversationID, 0) // not nil: none
+		for _, c := range all {
+			ids = append(ids, c.ID())
+		}
+		return ids
+	}
+	for _, test := range []struct {
+		name string
+		in   store.Page
+		want []string
+	}{
+		{"only one", store.Page{Only: list(c)}, []string{"c0", "c1", "c2"}},
+		{"only two", store.Page{Only: list(o, b, b)}, []string{"b0", "d0", "b1", "d1", "b2", "d2"}},
+		{"only none", store.Page{Only: list()}, nil},
+		{"only others'", store.Page{Only: list(others)}, nil},
+		{"except one", store.Page{Except: list(c)}, []string{"b0", "d0", "b1", "d1", "b2", "d2"}},
+		{"except none", store.Page{With: b.ID(), Except: list()}, []string{"b0", "b1", "b2"}},
+		{"except all", store.Page{Except: list(b, c, o, others)}, nil},
+		{"only and except", store.Page{Only: list(b, c), Except: list(b)}, []string{"c0", "c1", "c2"}},
+		{"with one of only", store.Page{With: c.ID(), Only: list(b, c)}, []string{"c0", "c1", "c2"}},
+		{"with one that is not in only", store.Page{With: c.ID(), Only: list(b)}, nil},
+		{"with one that is excepted", store.Page{With: c.ID(), Except: list(c)}, nil},
+	} {
+		test.in.Agent, test.in.Max = anna, 10
+		got, complete := d.page(test.in)
+		want(t, test.name, got, test.want)
+		want(t, test.name+": complete", complete, true)
+		want(t, test.name+": count", d.count(test.in), len(test.want))
+		test.in.Backwards, test.in.Max = true, 2
+		got, _ = d.page(test.in)
+		want(t, test.name+", backwards", got, test.want[max(0, len(test.want)-2):])
+	}
+}
+
 func pagesMergeManyConversations(t *testing.T, open Open) {
 	a, _ := open(t)
 	d := newDesk(t, a)

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"PagesForwardsAndBackwards", pagesForwardsAndBackwards},
 		{"PagesByTime", pagesByTime},
 		{"PagesOfOneConversation", pagesOfOneConversation},
+		{"PagesOfSomeConversations", pagesOfSomeConversations},
 		{"PagesMergeManyConversations", pagesMergeManyConversations},
 		{"InboxHasWhatOthersSaid", inboxHasWhatOthersSaid},
 		{"InboxHasWhatOneSaidToOneself", inboxHasWhatOneSaidToOneself},
