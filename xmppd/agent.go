@@ -201,13 +201,46 @@ func (g *agent) load(ctx context.Context) error {
 	return nil
 }
 
-// deliver hands a message to the agent's devices as RFC 6121 §8.5 has it. ordinal
-// is 0 for what is not kept. It is called by the dispatcher for kept messages, by
-// a reader for others; it does not wait.
-func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
+// fate is what becomes of a stanza for the agent now (RFC 6121 §8.5), and the device
+// that it is for, if it is for one; g.mu is held.
+func (g *agent) fate(k im.Kind, resource string) (im.Fate, *Session) {
+	place, s := g.place(resource)
+	if fate := k.Fate(place); fate != im.AsBare {
+		return fate, s
+	}
+	return g.fate(k, "")
+}
+
+// place is where an address of the agent's leads, and the device that it names if
+// that is there; g.mu is held.
+func (g *agent) place(resource string) (im.Place, *Session) {
+	if resource != "" {
+		if s := g.session(resource); s != nil {
+			return im.Here, s
+		}
+		return im.Gone, nil
+	}
+	place := im.Away
+	for _, s := range g.sessions {
+		if s.takes() {
+			return im.Ready, nil
+		}
+		if s.isAvailable() {
+			place = im.Negative
+		}
+	}
+	return place, nil
+}
+
+// deliver hands a message to the agent's devices. o is 0 for what is not kept. It is
+// called by the dispatcher for kept messages, by a reader for others; it does not
+// wait.
+func (g *agent) deliver(m *outgoing, o store.Ordinal) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	kind := m.kind
 	if o != 0 {
+		kind = im.Chat // it was taken, so a device that has gone since is no reason to refuse it
 		g.last = max(g.last, o)
 		if g.delivery != nil && o <= g.delivery.Newest() {
 			return // committed when the backlog was looked at: it is part of that
@@ -216,14 +249,11 @@ func (g *agent) deliver(m *outgoing, resource string, o store.Ordinal) {
 	data := m.rendered(g, o)
 	at := m.at.UnixMilli()
 	holders, later := 0, false
-	addressed := g.session(resource)
-	if resource == "" {
-		addressed = nil
-	}
+	fate, addressed := g.fate(kind, m.target.resource)
 	for _, s := range g.sessions {
 		it := item{data: data, ordinal: o, at: at, stanza: true}
 		switch {
-		case addressed != nil && s == addressed, addressed == nil && s.takes():
+		case fate == im.ToDevice && s == addressed, fate == im.ToReady && s.takes():
 			if o != 0 && g.draining(s) {
 				later = true // it comes to that in the log, in its order
 				continue

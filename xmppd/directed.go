@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -10,15 +11,13 @@ const maxDirected = 256
 // direct passes presence on to one JID (RFC 6121 §4.6).
 func (s *Session) direct(st *wire.Stanza) {
 	t := s.target(st.To)
+	fate := t.fate(im.Presence)
 	switch {
-	case t.invalid:
-		s.answerError(st, wire.StanzaError{Condition: wire.JIDMalformed})
-		return
-	case t.foreign:
-		s.answerError(st, wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"})
+	case fate == im.Refuse:
+		s.answerError(st, t.refusal())
 		return
 	case t.agent == nil:
-		return // RFC 6121 §8.5.1: nobody there is nobody told
+		return // nobody there is nobody told
 	case len(st.Type) > 0:
 		delete(s.directed, t.prepared())
 	case !s.tell(t):

@@ -19,19 +19,15 @@ func (s *Session) iq(st *wire.Stanza) error {
 		return nil
 	}
 	t := s.target(st.To)
-	switch {
-	case t.invalid:
-		s.answerError(st, wire.StanzaError{Condition: wire.JIDMalformed})
-	case t.foreign:
-		s.answerError(st, wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"})
-	case t.server || t.agent == s.agent && t.resource == "":
+	switch fate := t.fate(im.Request); {
+	case fate == im.ByServer && (t.agent == nil || t.agent == s.agent):
 		s.serve(st, t)
-	case t.agent != nil && t.resource != "" && s.sees(t.agent):
+	case fate == im.ToDevice && s.sees(t.agent):
 		s.forwardRequest(st, t)
 	default:
 		// Rules 18, 19 and 52: the same for whoever is not there and whoever must not be
 		// seen.
-		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable})
+		s.answerError(st, t.refusal())
 	}
 	return nil
 }
@@ -39,7 +35,7 @@ func (s *Session) iq(st *wire.Stanza) error {
 // serve answers what is asked of the server or of the agent's own account.
 func (s *Session) serve(st *wire.Stanza, t *target) {
 	c := &st.Children[0]
-	own := !t.server || len(st.To) == 0 // asked of the account, not of the server
+	own := t.agent != nil || len(st.To) == 0 // asked of the account, not of the server
 	space, name, set := string(c.Space), string(c.Name), string(st.Type) == "set"
 	switch {
 	case space == "urn:xmpp:ping" && !set:
@@ -73,7 +69,7 @@ func (s *Session) disco(st *wire.Stanza, c *wire.Child, t *target) {
 		s.answerError(st, wire.StanzaError{Condition: wire.ItemNotFound}) // XEP-0030 §7
 		return
 	}
-	if t.server && len(st.To) > 0 {
+	if t.agent == nil && len(st.To) > 0 {
 		s.answer(st, im.AppendDiscoInfo(nil, "server", "im", "Parley", im.ServerFeatures))
 		return
 	}
@@ -132,12 +128,10 @@ func (s *Session) forwardRequest(st *wire.Stanza, t *target) {
 	}
 }
 
-// forwardAnswer passes an answer on to who asked; otherwise it is dropped.
+// forwardAnswer passes an answer on to the device that asked; otherwise, as an answer
+// to our own ping, it is dropped.
 func (s *Session) forwardAnswer(st *wire.Stanza) {
-	if len(st.To) == 0 {
-		return // to our own ping
-	}
-	if t := s.target(st.To); t.agent != nil && t.resource != "" && s.sees(t.agent) {
+	if t := s.target(st.To); t.fate(im.Answer) == im.ToDevice {
 		s.forward(st, t)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"mellium.im/xmpp/jid"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 )
 
 // FuzzResolve holds the routing of addresses to RFC 7622: whatever stands in a 'to' or
@@ -46,20 +47,20 @@ func FuzzResolve(f *testing.F) {
 // resolves checks where a 'to' leads, which is j, unless err says that it is no JID.
 func resolves(t *testing.T, s *Session, text string, j jid.JID, err error) {
 	got := s.resolve(text)
-	if seen := s.target([]byte(text)); len(text) <= maxAddress && *describe(seen) != *describe(got) || len(text) > maxAddress && !seen.invalid {
+	if seen := s.target([]byte(text)); len(text) <= maxAddress && *describe(seen) != *describe(got) || len(text) > maxAddress && seen.place != im.Malformed {
 		t.Errorf("target(%q) = %+v, and resolve %+v", text, *describe(seen), *describe(got))
 	}
 	domain := s.agent.account.domain
-	want := description{to: text}
+	want := description{to: text, place: im.Nobody}
 	switch {
 	case text == "":
-		want.server = true
+		want.place = im.Domain
 	case err != nil:
-		want.invalid = true
+		want.place = im.Malformed
 	case j.Domainpart() != domain:
-		want.foreign = true
+		want.place = im.Foreign
 	case j.Localpart() == "":
-		want.server = true
+		want.place = im.Domain
 	default:
 		want.agent, want.resource = j.Localpart()+"@"+domain, j.Resourcepart()
 	}
@@ -86,12 +87,12 @@ func resolves(t *testing.T, s *Session, text string, j jid.JID, err error) {
 
 // A description is a target as values that can be compared.
 type description struct {
-	to, agent, resource      string
-	server, foreign, invalid bool
+	to, agent, resource string
+	place               im.Place
 }
 
 func describe(t *target) *description {
-	d := &description{to: t.to, resource: t.resource, server: t.server, foreign: t.foreign, invalid: t.invalid}
+	d := &description{to: t.to, resource: t.resource, place: t.place}
 	if t.agent != nil {
 		d.agent = t.agent.bare
 	}

@@ -19,9 +19,7 @@ type target struct {
 	to       string // as it was written
 	agent    *agent // nil: nobody of this account
 	resource string
-	server   bool // the domain itself, or no 'to' at all
-	foreign  bool // another domain, ours or not
-	invalid  bool // no JID
+	place    im.Place // where it leads if not to an agent
 
 	conversation store.Conversation // with that agent, once it was needed
 	opened       time.Time          // when that was
@@ -47,7 +45,7 @@ func (s *Session) target(to []byte) *target {
 		return t
 	}
 	if len(to) > maxAddress {
-		return &target{to: string(to), invalid: true} // not to be remembered
+		return &target{to: string(to), place: im.Malformed} // not to be remembered
 	}
 	t := s.targets[string(to)]
 	if t == nil || t.stale() {
@@ -63,7 +61,7 @@ func (s *Session) target(to []byte) *target {
 
 // stale says that the target's agent was deleted, or that there may be one now.
 func (t *target) stale() bool {
-	return t.agent == nil && !t.server && !t.foreign && !t.invalid || t.agent != nil && t.agent.removed.Load()
+	return t.agent == nil && t.place == im.Nobody || t.agent != nil && t.agent.removed.Load()
 }
 
 // prepared is the target's address in one spelling.
@@ -77,22 +75,45 @@ func (t *target) prepared() string {
 func (s *Session) resolve(to string) *target {
 	t := &target{to: to}
 	if to == "" || to == s.agent.account.domain {
-		t.server = true
+		t.place = im.Domain
 		return t
 	}
 	j, err := jid.Parse(to)
 	switch {
 	case err != nil:
-		t.invalid = true
+		t.place = im.Malformed
 	case j.Domainpart() != s.agent.account.domain:
 		// Whether the domain is served here is not to be seen (I8).
-		t.foreign = true
+		t.place = im.Foreign
 	case j.Localpart() == "":
-		t.server = true
+		t.place = im.Domain
 	default:
+		t.place = im.Nobody
 		t.agent, t.resource = s.agent.account.agent(j.Localpart()), j.Resourcepart()
 	}
 	return t
+}
+
+// fate is what becomes of a stanza of that kind now.
+func (t *target) fate(k im.Kind) im.Fate {
+	if t.agent == nil {
+		return k.Fate(t.place)
+	}
+	t.agent.mu.Lock()
+	defer t.agent.mu.Unlock()
+	fate, _ := t.agent.fate(k, t.resource)
+	return fate
+}
+
+// refusal is what the sender hears of what is refused there.
+func (t *target) refusal() wire.StanzaError {
+	switch t.place {
+	case im.Malformed:
+		return wire.StanzaError{Condition: wire.JIDMalformed} // RFC 6120 §8.3.3.8
+	case im.Foreign:
+		return wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"}
+	}
+	return wire.StanzaError{Condition: wire.ServiceUnavailable}
 }
 
 // An outgoing is one message on its way from a session's reader through the store
@@ -100,6 +121,7 @@ func (s *Session) resolve(to string) *target {
 type outgoing struct {
 	session *Session
 	target  *target
+	kind    im.Kind
 	at      time.Time
 	size    int
 	copied  bool // goes to other devices as well (XEP-0280)
@@ -130,32 +152,31 @@ func newOutgoing() *outgoing {
 // is durable (I2).
 func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 	t := s.target(st.To)
-	if t.server && len(st.To) == 0 {
+	if len(st.To) == 0 {
 		t = s.target([]byte(s.agent.bare)) // RFC 6120 §10.3.1: to oneself
 	}
-	kind := string(st.Type)
-	switch kind {
-	case "chat", "normal", "headline", "groupchat", "error":
-	default:
-		// RFC 6121 §5.2.2: the default, also for a type that nobody knows.
-		kind, st.Type = "normal", []byte("normal")
-	}
-	if kind == "error" {
+	kind := im.MessageKind(st.Type)
+	if kind == im.ErrorMessage {
 		s.settle()
 		s.forwardError(st, t)
 		return false, nil
 	}
-	if e := s.refused(t, kind); e != nil {
-		s.settle()
-		s.answerError(st, *e)
-		return false, nil
+	kept := im.Kept(kind, st)
+	if t.agent == nil || !kept || !kind.Welcome() {
+		switch fate := t.fate(kind); {
+		case fate == im.Refuse, fate == im.Keep && !kept && im.Spoken(st): // RFC 6121 §8.5.2.2.1
+			s.settle()
+			s.answerError(st, t.refusal())
+			return false, nil
+		case fate == im.Drop:
+			s.settle()
+			return false, nil
+		}
 	}
-	m := s.outgoing(st, t)
-	if !im.Kept(st) {
+	m := s.outgoing(st, t, kind)
+	if !kept {
 		s.settle()
-		m.live = true
-		t.agent.deliverLive(m, kind)
-		m.release()
+		s.send(m)
 		return false, nil
 	}
 	if err := s.open(t, m.at); err != nil {
@@ -194,36 +215,14 @@ func (s *Session) open(t *target, now time.Time) error {
 	return err
 }
 
-// refused says why a message cannot be sent there; nil if it can. RFC 6121 §8.5;
-// rules 18 to 21.
-func (s *Session) refused(t *target, kind string) *wire.StanzaError {
-	switch {
-	case t.invalid:
-		return &wire.StanzaError{Condition: wire.JIDMalformed} // RFC 6120 §8.3.3.8
-	case t.foreign:
-		return &wire.StanzaError{Condition: wire.RemoteServerNotFound, Text: "this server talks to no other domain"}
-	case t.server || t.agent == nil, kind == "groupchat":
-		return &wire.StanzaError{Condition: wire.ServiceUnavailable}
-	case t.resource != "" && kind == "normal" && !t.agent.has(t.resource):
-		return &wire.StanzaError{Condition: wire.ServiceUnavailable} // RFC 6121 §8.5.3.2.1
-	}
-	return nil
-}
-
-func (g *agent) has(resource string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.session(resource) != nil
-}
-
 // outgoing takes what is needed of st, whose memory is the reader's.
-func (s *Session) outgoing(st *wire.Stanza, t *target) *outgoing {
+func (s *Session) outgoing(st *wire.Stanza, t *target, kind im.Kind) *outgoing {
 	m := newOutgoing()
-	m.session, m.target, m.at, m.size = s, t, time.Now(), st.Size()
-	m.copied, m.live = im.Copied(st), false
+	m.session, m.target, m.kind, m.at, m.size = s, t, kind, time.Now(), st.Size()
+	m.copied, m.live = im.Copied(kind, st), false
 	inner := im.Cleaned(st, s.agent.account.owns)
 	m.msg = store.Message{
-		Type: string(st.Type), From: s.address, To: t.to, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
+		Type: kind.MessageType(), From: s.address, To: t.to, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
 	}
 	b := make([]byte, 0, len(inner)+len(st.Decls)+len(m.msg.From)+len(m.msg.To)+len(m.msg.ID)+stanzaOverhead)
 	b = wire.AppendOpen(b, wire.Message, wire.Attrs{
@@ -277,7 +276,7 @@ func (m *outgoing) committed() {
 		// Sent again after a cut: the first copy was delivered.
 	default:
 		s.server.Stats.Messages.Add(1)
-		t.agent.deliver(m, t.resource, op.Ordinal)
+		t.agent.deliver(m, op.Ordinal)
 		if m.copied {
 			s.agent.copySent(m, op.Ordinal)
 		}
@@ -303,34 +302,26 @@ func (m *outgoing) release() {
 	outgoings.Put(m)
 }
 
-// deliverLive hands over what is not kept: chat states, headlines, what its sender
-// wants forgotten. Nobody there is nobody told (RFC 6121 §8.5.2.2.1).
-func (g *agent) deliverLive(m *outgoing, kind string) {
-	resource := m.target.resource
-	if resource != "" && kind == "headline" && !g.has(resource) {
-		return // RFC 6121 §8.5.3.2.1
-	}
-	g.deliver(m, resource, 0)
+// send hands over what is not kept: chat states, headlines, what its sender wants
+// forgotten.
+func (s *Session) send(m *outgoing) {
+	m.live = true
+	m.target.agent.deliver(m, 0)
 	if m.copied {
-		m.session.agent.copySent(m, 0)
+		s.agent.copySent(m, 0)
 	}
+	m.release()
 }
 
 // forwardError passes an error on to the one device that it answers; otherwise it
-// is dropped (RFC 6121 §8.5.2, §8.5.3; rule 9: an error is never answered).
+// is dropped (rule 9: an error is never answered).
 //
 // XEP-0280 §6.1 not done: copies of errors, since nothing remembers which message
 // an error answers.
 func (s *Session) forwardError(st *wire.Stanza, t *target) {
-	if t.agent == nil || t.resource == "" {
-		return
+	if t.fate(im.ErrorMessage) == im.ToDevice {
+		s.send(s.outgoing(st, t, im.ErrorMessage))
 	}
-	m := s.outgoing(st, t)
-	m.live, m.copied = true, false
-	if t.agent.has(t.resource) {
-		t.agent.deliver(m, t.resource, 0)
-	}
-	m.release()
 }
 
 // bounce answers a message that could not be kept.

@@ -5,93 +5,65 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
-	"parley.im/parley/store"
 	"parley.im/parley/xmppd/wire"
 )
 
-// Who gets a message: RFC 6121 §8.5, rules 18 to 22 and 37. A device is written as its
-// name, then its priority ("-" for a negative one, nothing for none: it has said
-// nothing), then "c" if it wants copies.
+// Who gets a copy (rule 37), and what odd addresses mean; TestFates has the rest. A
+// device is written as its name, then its priority ("-" for a negative one, nothing
+// for none: it has said nothing), then "c" if it wants copies.
 func TestWhoGetsAMessage(t *testing.T) {
-	for _, c := range []struct {
+	d := newDesk(t, "anna", "bob0", "bob1", "bob2", "bob3", "bob4", "bob5", "bob6", "bob7", "bob8", "bob9")
+	from := d.device("anna", "laptop", "")
+	for i, c := range []struct {
 		devices, kind, to string
 		want              string // devices, with a c for a copy, or the refusal
 	}{
-		{"a0 b5 c- d", "chat", "bob@desk.example", "a b"},
-		{"a0 b5 c- d", "normal", "bob@desk.example", "a b"},
-		{"a0 b5 c- d", "headline", "bob@desk.example", "a b"},
-		{"a0 b5 c- d", "groupchat", "bob@desk.example", wire.ServiceUnavailable},
 		{"a0 b0c c-c dc", "chat", "bob@desk.example", "a b cc dc"},
+		{"a0 b0c c-c dc", "normal", "bob@desk.example", "a b cc dc"},
 		{"a0 b0c c-c dc", "headline", "bob@desk.example", "a b"},
-		{"c- d", "chat", "bob@desk.example", ""},
-		{"c- d", "headline", "bob@desk.example", ""},
-		{"", "chat", "bob@desk.example", ""},
-		{"", "groupchat", "bob@desk.example", wire.ServiceUnavailable},
-
-		{"a0 c- d", "chat", "bob@desk.example/c", "c"},
-		{"a0 c- d", "normal", "bob@desk.example/d", "d"},
-		{"a0 c- d", "headline", "bob@desk.example/c", "c"},
+		{"c-c d", "chat", "bob@desk.example", "cc"},
 		{"a0c c-c d", "chat", "bob@desk.example/d", "ac cc d"},
-		{"a0 c-", "groupchat", "bob@desk.example/a", wire.ServiceUnavailable},
+		{"a0c c-c", "groupchat", "bob@desk.example/c", "c"},
+		{"a0 b0 c-c", "chat", "bob@desk.example/gone", "a b cc"},
 
-		{"a0 c-", "chat", "bob@desk.example/gone", "a"},
-		{"a0 c-", "normal", "bob@desk.example/gone", wire.ServiceUnavailable},
-		{"a0 c-", "headline", "bob@desk.example/gone", ""},
-		{"a0 c-", "groupchat", "bob@desk.example/gone", wire.ServiceUnavailable},
-
-		{"a0", "chat", "nobody@desk.example", wire.ServiceUnavailable},
-		{"a0", "headline", "nobody@desk.example/x", wire.ServiceUnavailable},
-		{"a0", "chat", "desk.example", wire.ServiceUnavailable},
-		{"a0", "chat", "bob@elsewhere.example", wire.RemoteServerNotFound},
-		{"a0", "chat", "bob@@desk.example", wire.JIDMalformed},
-		{"a0", "chat", strings.Repeat("b", 4000) + "@desk.example", wire.JIDMalformed},
 		{"a0", "chat", "BOB@Desk.Example", "a"}, // rule 8
+		{"a0", "chat", strings.Repeat("b", 4000) + "@desk.example", wire.JIDMalformed},
+		{"a0", "shout", "bob@desk.example/gone", wire.ServiceUnavailable}, // RFC 6121 §5.2.2: normal
 	} {
-		l := testLimits
-		l.SessionsPerAgent = 10
-		s := newTestServer(t, l)
-		bob := newTestAgent(s, "bob")
-		anna := newAgent(bob.account, store.Agent{ID: 2, Name: "anna"})
-		bob.account.agents["anna"] = anna
-		for _, d := range strings.Fields(c.devices) {
-			o := bob.away(d[:1])
-			o.presence.available = strings.ContainsAny(d[1:], "-0123456789")
-			if strings.Contains(d, "-") {
-				o.presence.priority = -1
-			}
-			o.carbons = strings.HasSuffix(d[1:], "c")
+		bob := fmt.Sprint("bob", i) // a new one each time
+		for _, device := range strings.Fields(c.devices) {
+			priority := strings.TrimRight(device[1:], "c")
+			o := d.device(bob, device[:1], strings.Replace(priority, "-", "-1", 1))
+			o.carbons = strings.HasSuffix(device[1:], "c")
 		}
-		from := anna.away("laptop")
-		if got := from.sent(c.kind, c.to); got != c.want {
+		to := strings.NewReplacer("bob@", bob+"@", "BOB@", strings.ToUpper(bob)+"@").Replace(c.to)
+		if got := d.sent(from, c.kind, to, bob); got != c.want {
 			t.Errorf("%s to %s with %q: %q, want %q", c.kind, c.to, c.devices, got, c.want)
 		}
 	}
 }
 
-// sent routes a message as the session would, without a store.
-func (s *Session) sent(kind, to string) string {
-	target := s.target([]byte(to))
-	if e := s.refused(target, kind); e != nil {
-		return e.Condition
+// sent sends a message and says who of an agent's devices gets it, or why not.
+func (d *desk) sent(from *Session, kind, to, name string) string {
+	d.t.Helper()
+	devices := d.agent(name).list()
+	for _, o := range devices {
+		o.hears(d.t)
 	}
-	m := &outgoing{session: s, target: target, at: time.Now(), copied: kind == "chat" || kind == "normal", live: kind == "headline"}
-	m.msg.Type = kind
-	m.wire = []byte("<message>")
-	m.idFrom = len(m.wire)
-	if m.live {
-		target.agent.deliverLive(m, kind)
-	} else {
-		target.agent.deliver(m, target.resource, 1)
+	from.hears(d.t)
+	from.says(d.t, "<message type='%s' to='%s'><body>Hello</body></message>", kind, to)
+	if answer := answerTo(from.hears(d.t)); answer != "" {
+		return answer
 	}
 	var got []string
-	for _, o := range target.agent.list() {
-		switch text := o.queued(); {
-		case strings.Contains(text, "urn:xmpp:carbons:2"):
-			got = append(got, o.resource+"c")
-		case text != "":
-			got = append(got, o.resource)
+	for _, o := range devices {
+		for _, st := range o.hears(d.t) {
+			name := o.resource
+			if st.Child("urn:xmpp:carbons:2", "received") != nil {
+				name += "c"
+			}
+			got = append(got, name)
 		}
 	}
 	return strings.Join(got, " ")

@@ -38,16 +38,14 @@ var content = map[string]bool{
 // offline delivery and webhooks: those of type chat or normal with a body or
 // something else that a device must not miss (XEP-0313 §5.1.1), unless the sender
 // asks otherwise (XEP-0334 §4). Chat states alone are for the moment only.
-func Kept(m *wire.Stanza) bool {
-	switch string(m.Type) {
-	case "", "chat", "normal":
-	default:
+func Kept(k Kind, m *wire.Stanza) bool {
+	if k != Chat && k != Normal {
 		return false
 	}
 	if m.Child(nsHints, "no-store") != nil || m.Child(nsHints, "no-permanent-store") != nil {
 		return false
 	}
-	if m.Child(nsClient, "body") != nil || m.Child(nsHints, "store") != nil {
+	if Spoken(m) || m.Child(nsHints, "store") != nil {
 		return true
 	}
 	for i := range m.Children {
@@ -58,6 +56,9 @@ func Kept(m *wire.Stanza) bool {
 	return false
 }
 
+// Spoken says whether somebody said something in a message.
+func Spoken(m *wire.Stanza) bool { return m.Child(nsClient, "body") != nil }
+
 // isRequest tells a request for a receipt or marker from the receipt itself.
 func isRequest(c *wire.Child) bool {
 	return string(c.Name) == "request" || string(c.Name) == "markable"
@@ -65,16 +66,16 @@ func isRequest(c *wire.Child) bool {
 
 // Copied says whether a message is copied to its owner's other devices (XEP-0280
 // §6.1; rule 37).
-func Copied(m *wire.Stanza) bool {
+func Copied(k Kind, m *wire.Stanza) bool {
 	if m.Child(nsCarbons, "private") != nil || m.Child(nsHints, "no-copy") != nil {
 		return false
 	}
-	switch string(m.Type) {
-	case "chat":
+	switch k {
+	case Chat:
 		// A copy of what a room's occupant says privately comes from the room itself.
 		return m.Child(nsMUCUser, "x") == nil
-	case "", "normal":
-		return m.Child(nsClient, "body") != nil || instant(m)
+	case Normal:
+		return Spoken(m) || instant(m)
 	}
 	return false
 }
