@@ -117,6 +117,10 @@ type Limits struct {
 	// more, its session ends; nothing is lost.
 	Queue      int  `toml:"queue" default:"4096" min:"16"`
 	QueueBytes Size `toml:"queue_bytes" default:"'4 MiB'" min:"65536"`
+	// Presence, "is typing" and headlines that wait until somebody looks at a device whose client
+	// says that nobody does, which spares a phone's battery (XEP-0352). When there are more, or when
+	// something comes that cannot wait, the device gets them all. 0 switches it off.
+	Held int `toml:"held" default:"512" min:"0"`
 	// After this long without a word the server asks whether the peer is still there ...
 	Idle time.Duration `toml:"idle" default:"'5m'" min:"1s"`
 	// ... and when nothing has come this long after that, it is gone.

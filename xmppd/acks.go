@@ -71,7 +71,11 @@ func (m *smState) ack(h uint32) ([]item, error) {
 
 // nonza handles the elements of a bound stream that are no stanzas.
 func (s *Session) nonza(st *wire.Stanza) error {
-	if st.Space != nsSM {
+	switch st.Space {
+	case nsSM:
+	case nsCSI:
+		return s.clientState(st)
+	default:
 		return wire.StreamError{Condition: wire.UnsupportedStanzaType} // RFC 6120 §4.9.3.24; rule 5
 	}
 	switch st.Name {

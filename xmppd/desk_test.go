@@ -42,7 +42,7 @@ func newDesk(t *testing.T, agents ...string) *desk {
 		t.Fatal(err)
 	}
 	l := testLimits
-	l.Queue, l.QueueBytes, l.SessionsPerAgent = 1000, 16<<20, 10
+	l.Queue, l.QueueBytes, l.Held, l.SessionsPerAgent = 1000, 16<<20, 0, 10
 	s := newTestServer(t, l)
 	s.config.ArchivePage, s.config.ColleaguesMax = 50, 100
 	if err := s.AddAccount(ctx, Account{ID: "desk", Domain: "desk.example", Store: db}); err != nil {

@@ -12,7 +12,7 @@ import (
 )
 
 // testLimits are small, so that tests reach them.
-var testLimits = Limits{Queue: 4, QueueBytes: 1000, Idle: time.Minute, Dead: time.Minute, Handshake: 10 * time.Second, Login: 30 * time.Second,
+var testLimits = Limits{Queue: 4, QueueBytes: 1000, Held: 100, Idle: time.Minute, Dead: time.Minute, Handshake: 10 * time.Second, Login: 30 * time.Second,
 	SessionsPerAgent: 3}
 
 // newTestServer is a server without accounts.

@@ -82,7 +82,11 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 	}
 	n.write("<stream:features><bind xmlns='" + nsBind + "'/>" +
 		"<session xmlns='" + nsSession + "'><optional/></session>" +
-		"<sm xmlns='" + nsSM + "'/></stream:features>")
+		"<sm xmlns='" + nsSM + "'/>")
+	if n.limits.Held > 0 {
+		n.write("<csi xmlns='" + nsCSI + "'/>") // XEP-0352 §4.1
+	}
+	n.write("</stream:features>")
 	return n.bind()
 }
 

@@ -14,7 +14,7 @@ type item struct {
 	data     []byte        // shared between sessions; never changed
 	ordinal  store.Ordinal // of a kept message said to the agent; 0 for others
 	seenFrom store.Ordinal // an archive page that shows all from here to ordinal
-	at       int64         // milliseconds; when a message was sent
+	at       int64         // milliseconds; when it was sent, 0 if nobody had to know yet
 	stanza   bool          // counted by XEP-0198
 	pulled   bool          // came from a puller, which has bounds of its own
 	starts   bool          // <enabled/>: from here on stanzas are counted
@@ -44,8 +44,13 @@ type outbox struct {
 	pushed  int // in queue, pushed ones
 	pulls   []puller
 	writing bool
-	waited  bool  // for room, by the reader
-	since   int64 // tick when the present write began; 0 between writes
+
+	inactive  bool       // nobody looks at the device: its client has said so (XEP-0352)
+	held      []heldItem // waits for somebody to look; counted in pushed and bytes
+	heldBytes int        // in held
+
+	waited bool  // for room, by the reader
+	since  int64 // tick when the present write began; 0 between writes
 }
 
 // push queues an item without waiting and says whether it was taken. A session
@@ -62,9 +67,11 @@ func (s *Session) push(it item) bool {
 		s.overflow()
 		return false
 	}
+	if s.holds(l) && s.hold(it, l) {
+		return true
+	}
 	s.out.queue = append(s.out.queue, it)
-	s.out.pushed++
-	s.out.bytes += len(it.data)
+	s.out.weigh(it, 1)
 	return true
 }
 
@@ -81,6 +88,14 @@ func (s *Session) overflow() {
 		// Wakes the reader, which ends the session; and the writer, if the peer does not
 		// take what it is being sent. A hibernating session is ended by the caretaker.
 		e.conn.SetDeadline(past)
+	}
+}
+
+// weigh counts an item that joins the queue (1) or leaves it (-1).
+func (o *outbox) weigh(it item, sign int) {
+	if !it.pulled {
+		o.pushed += sign
+		o.bytes += sign * len(it.data)
 	}
 }
 
@@ -162,17 +177,17 @@ func (s *Session) flush(w *worker) {
 // take moves what fits into one write to w; s.mu is held.
 func (s *Session) take(w *worker) {
 	w.buf, w.items = w.buf[:0], w.items[:0]
-	n := 0
+	n, now := 0, time.Now().UnixMilli()
 	for n < len(s.out.queue) && (n == 0 || len(w.buf)+len(s.out.queue[n].data) <= writeSize) {
 		it := s.out.queue[n]
 		n++
 		w.buf = append(w.buf, it.data...)
-		if !it.pulled {
-			s.out.pushed--
-			s.out.bytes -= len(it.data)
-		}
+		s.out.weigh(it, -1)
 		s.sm.on = s.sm.on || it.starts
 		if s.sm.on && it.stanza {
+			if it.at == 0 {
+				it.at = now
+			}
 			s.sm.sent(it)
 		} else {
 			w.items = append(w.items, it)
@@ -206,6 +221,7 @@ func (s *Session) queuePulled(items []item) bool {
 	for i := range items {
 		items[i].pulled = true
 	}
+	s.letGo()
 	s.out.queue = append(s.out.queue, items...)
 	return true
 }

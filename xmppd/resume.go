@@ -133,6 +133,7 @@ func (s *Session) rewind(h uint32) (handled uint32, ok bool, err error) {
 		s.mu.Unlock()
 		return 0, false, err
 	}
+	s.letGo()
 	again := make([]item, 0, len(s.sm.unacked)+len(s.out.queue))
 	for _, it := range s.sm.unacked {
 		s.sm.weigh(it, -1)
@@ -147,7 +148,7 @@ func (s *Session) rewind(h uint32) (handled uint32, ok bool, err error) {
 	}
 	s.out.pushed, s.out.bytes = 0, 0
 	for _, it := range again {
-		s.out.weigh(it)
+		s.out.weigh(it, 1)
 	}
 	s.out.queue, s.sm.unacked = again, nil
 	handled = s.handled
@@ -156,19 +157,14 @@ func (s *Session) rewind(h uint32) (handled uint32, ok bool, err error) {
 	return handled, true, nil
 }
 
-// weigh counts an item that joins the queue.
-func (o *outbox) weigh(it item) {
-	if !it.pulled {
-		o.pushed++
-		o.bytes += len(it.data)
-	}
-}
-
-// delayed adds the time to a message that is sent again (XEP-0203), unless it has
-// one.
+// delayed adds the time to what comes later than it was sent (XEP-0203), unless it
+// has one. An iq takes none.
 func (s *Session) delayed(it item) []byte {
-	const end = "</message>"
-	if it.at == 0 || !bytes.HasPrefix(it.data, []byte("<message")) || bytes.Contains(it.data, []byte("urn:xmpp:delay")) {
+	end := "</message>"
+	if bytes.HasPrefix(it.data, []byte("<presence")) {
+		end = "</presence>"
+	}
+	if it.at == 0 || !bytes.HasSuffix(it.data, []byte(end)) || im.Delayed(it.data) {
 		return it.data
 	}
 	b := append([]byte(nil), it.data[:len(it.data)-len(end)]...)
@@ -182,6 +178,8 @@ func (s *Session) attach(e *epoch) bool {
 	ok := !s.ended && !s.cut && s.parting == nil && !s.server.closing.Load()
 	if ok {
 		s.epoch, s.pinged, s.sm.taken = e, false, false
+		s.out.inactive = false // XEP-0352 §5.2: it isn't carried over
+		s.letGo()
 		s.server.Stats.Hibernating.Add(-1)
 	}
 	s.mu.Unlock()

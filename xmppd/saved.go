@@ -72,6 +72,7 @@ func (s *Session) save() (store.Resume, bool) {
 		s.mu.Unlock()
 		return store.Resume{}, false
 	}
+	s.letGo()
 	for _, p := range s.out.pulls {
 		if p, ok := p.(*archivePage); ok { // it was counted as handled, so it gets an answer
 			s.out.queue = append(s.out.queue, p.refusal(errStopping))
@@ -158,7 +159,7 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	for _, i := range v.Queue {
 		it := g.restoreItem(i)
 		s.out.queue = append(s.out.queue, it)
-		s.out.weigh(it)
+		s.out.weigh(it, 1)
 	}
 	if s.presence.available {
 		g.present++

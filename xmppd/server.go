@@ -39,6 +39,7 @@ type Limits struct {
 	SessionsPerAgent          int
 	Queue                     int           // stanzas pushed to a session that does not read, or does not acknowledge
 	QueueBytes                int           // the same in bytes
+	Held                      int           // of these, kept back while nobody looks (XEP-0352); 0 switches that off
 	Idle                      time.Duration // silence after which a peer is pinged
 	Dead                      time.Duration // silence after that, when it is given up
 }

@@ -224,7 +224,7 @@ func (s *Session) gone() {
 	}
 	s.epoch = nil
 	left := append(s.out.queue, s.sm.unacked...)
-	s.out.queue, s.sm.unacked, s.out.pulls = nil, nil, nil
+	s.out.queue, s.out.held, s.sm.unacked, s.out.pulls = nil, nil, nil, nil
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.unavailable(nil)

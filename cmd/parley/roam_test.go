@@ -182,7 +182,9 @@ func (r *roamer) live(steps int) {
 			r.available("<priority>-1</priority>")
 		case n < 65:
 			r.send(outStanza{stanza: "<presence type='unavailable'/>"})
-		case n < 76:
+		case n < 68: // XEP-0352: these are no stanzas
+			r.write([]string{"<inactive xmlns='urn:xmpp:csi:0'/>", "<active xmlns='urn:xmpp:csi:0'/>"}[r.rng.IntN(2)])
+		case n < 78:
 			r.acknowledge()
 		case n < 82 && r.counting:
 			r.write("<r xmlns='urn:xmpp:sm:3'/>")

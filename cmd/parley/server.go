@@ -138,7 +138,7 @@ func xmppLimits(f *conf.File) xmppd.Limits {
 		Unauthenticated: l.Unauthenticated, UnauthenticatedPerAddress: l.UnauthenticatedPerAddress,
 		BytesPerSecond: int(l.BytesPerSecond), StanzasPerSecond: l.StanzasPerSecond,
 		SessionsPerAgent: l.SessionsPerAgent,
-		Queue:            l.Queue, QueueBytes: int(l.QueueBytes),
+		Queue:            l.Queue, QueueBytes: int(l.QueueBytes), Held: l.Held,
 		Idle: l.Idle, Dead: l.IdleAnswer,
 	}
 }

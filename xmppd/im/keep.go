@@ -93,7 +93,7 @@ func instant(m *wire.Stanza) bool {
 }
 
 // Cleaned is a message's children without what only a server may say: stanza-ids
-// and delays in the name of one of ours (XEP-0359 §5, XEP-0203 §4; rules 23 and 39).
+// and delays in the name of one of ours (XEP-0359 §5, XEP-0203 §5; rules 23 and 39).
 // ours says whether a JID is of an account here.
 func Cleaned(m *wire.Stanza, ours func(jid []byte) bool) []byte {
 	return wire.Without(m, func(c *wire.Child) bool {

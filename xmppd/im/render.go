@@ -19,7 +19,7 @@ func AppendStanzaID(b []byte, by, id string) []byte {
 	return append(b, "/>"...)
 }
 
-// AppendDelay says that a stanza comes later than it was sent (XEP-0203 §4).
+// AppendDelay says that a stanza comes later than it was sent (XEP-0203 §2).
 func AppendDelay(b []byte, from string, at time.Time) []byte {
 	b = append(b, "<delay xmlns='"+nsDelay+"'"...)
 	if from != "" {
