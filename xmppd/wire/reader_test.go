@@ -57,6 +57,7 @@ func checkStanza(t testing.TB, s *Stanza) {
 		if err := s.Decode(&s.Children[k], new(struct{})); err != nil {
 			t.Fatalf("Decode(%q) in %q: %v", s.Bytes(&s.Children[k]), s.raw, err)
 		}
+		sameAlone(t, s, k)
 	}
 	if s.Kind == Nonza {
 		return
