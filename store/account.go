@@ -13,6 +13,8 @@ type Account interface {
 	Direct(ctx context.Context, a, b AgentID) (Conversation, error)
 	// FindDirect is Direct for readers: it creates nothing.
 	FindDirect(ctx context.Context, a, b AgentID) (ConversationID, error)
+	// Directs yields the conversations that an agent has, each with whom it is.
+	Directs(ctx context.Context, agent AgentID, yield func(peer AgentID, id ConversationID) error) error
 
 	// Append queues a batch and returns at once; b.Done is called later.
 	Append(b *Batch)

@@ -94,6 +94,34 @@ func (a *Account) FindDirect(ctx context.Context, x, y store.AgentID) (id store.
 	return id, err
 }
 
+// Directs yields an agent's conversations, each with whom it is.
+func (a *Account) Directs(ctx context.Context, agent store.AgentID, yield func(peer store.AgentID, id store.ConversationID) error) error {
+	type direct struct {
+		peer store.AgentID
+		id   store.ConversationID
+	}
+	var list []direct
+	err := a.read(ctx, func(db *conn.Conn) error {
+		return db.Query(`SELECT c.id, c.a + c.b - m.agent
+			FROM member m
+			JOIN conversation c ON c.id = m.conversation
+			WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0 AND c.nature = ?`, []any{int64(agent), int(store.Direct)},
+			func(r conn.Row) error {
+				list = append(list, direct{store.AgentID(r.Int(1)), store.ConversationID(r.Int(0))})
+				return nil
+			})
+	})
+	if err != nil {
+		return fmt.Errorf("list conversations of agent %d: %w", agent, err)
+	}
+	for _, d := range list {
+		if err := yield(d.peer, d.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // openDirect finds the conversation or makes it.
 func (a *Account) openDirect(ctx context.Context, p pair) (*conversation, error) {
 	if err := a.bothThere(ctx, p); err != nil {

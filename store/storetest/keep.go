@@ -63,7 +63,9 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	d.say(c, ben, start, "for the first anna")
 	a.SaveDelivery(anna, store.Delivery{Cursor: 5})
 	must(t, a.SaveResumes(d.ctx, []store.Resume{{ID: "r", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte("s")}}))
-	must(t, a.KeepOwn(d.ctx, store.Own{Agent: anna, Part: store.OwnContacts, Name: "ben", Value: []byte("a friend")}))
+	for part := store.OwnContacts; part <= store.OwnActivity; part++ {
+		must(t, a.KeepOwn(d.ctx, store.Own{Agent: anna, Part: part, Name: "ben", Value: []byte("a friend")}))
+	}
 	must(t, a.DeleteAgent(d.ctx, anna))
 
 	d = newDesk(t, reopen())
@@ -80,8 +82,10 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	resumes, err := d.TakeResumes(d.ctx)
 	must(t, err)
 	want(t, "sessions to resume", len(resumes), 0)
-	want(t, "her contacts", d.own(again, store.OwnContacts), "")
-	want(t, "the first one's contacts", d.own(anna, store.OwnContacts), "")
+	for part := store.OwnContacts; part <= store.OwnActivity; part++ {
+		want(t, fmt.Sprint("part ", part, " of what she has"), d.own(again, part), "")
+		want(t, fmt.Sprint("part ", part, " of what the first one had"), d.own(anna, part), "")
+	}
 	if d.direct(again, ben).ID() == c.ID() {
 		t.Error("she gets the old conversation")
 	}

@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -26,6 +27,27 @@ func directIsOneForBoth(t *testing.T, open Open) {
 	want(t, "its nature", c.Nature(), store.Direct)
 	_, err = a.Direct(d.ctx, anna, 999)
 	wantErr(t, "Direct with nobody", err, store.ErrNotFound)
+}
+
+func directsAreListed(t *testing.T, open Open) {
+	a, reopen := open(t)
+	d := newDesk(t, a)
+	anna, ben, cleo, dora := d.agent("anna"), d.agent("ben"), d.agent("cleo"), d.agent("dora")
+	b, self, gone := d.direct(ben, anna), d.direct(anna, anna), d.direct(anna, dora)
+	d.direct(ben, cleo)
+	d.say(b, ben, start, "hello")
+	must(t, a.Shred(d.ctx, gone.ID()))
+	for range 2 {
+		got := make(map[store.AgentID]store.ConversationID)
+		must(t, d.Directs(d.ctx, anna, func(peer store.AgentID, id store.ConversationID) error {
+			got[peer] = id
+			return nil
+		}))
+		want(t, "Anna's conversations", got, map[store.AgentID]store.ConversationID{ben: b.ID(), anna: self.ID()})
+		enough := errors.New("enough")
+		wantErr(t, "a list that is broken off", d.Directs(d.ctx, ben, func(store.AgentID, store.ConversationID) error { return enough }), enough)
+		d = newDesk(t, reopen())
+	}
 }
 
 func directIsOneUnderConcurrency(t *testing.T, open Open) {

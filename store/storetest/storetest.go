@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open) {
 		{"WatchTellsOfGrowth", watchTellsOfGrowth},
 		{"LogIsReadFromACursor", logIsReadFromACursor},
 		{"DirectIsOneForBoth", directIsOneForBoth},
+		{"DirectsAreListed", directsAreListed},
 		{"DirectIsOneUnderConcurrency", directIsOneUnderConcurrency},
 		{"JournalIsOne", journalIsOne},
 		{"OthersSeeNothing", othersSeeNothing},
