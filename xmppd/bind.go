@@ -37,7 +37,6 @@ func (n *negotiation) bind() (*Session, error) {
 			return nil, err
 		}
 		if s != nil {
-			n.in.SetLimits(n.limits.Stanza)
 			return s, nil
 		}
 	}

@@ -24,9 +24,10 @@ func (s *Session) iq(st *wire.Stanza) error {
 		s.serve(st, t)
 	case fate == im.ToDevice && s.sees(t.agent):
 		s.forwardRequest(st, t)
+	case t.place == im.Nobody && t.resource == "":
+		s.serveOther(st, t)
 	default:
-		// Rules 18, 19 and 52: the same for whoever is not there and whoever must not be
-		// seen.
+		// Rule 18: the same for whoever is not there and whoever must not be seen.
 		s.answerError(st, t.refusal())
 	}
 	return nil
@@ -38,14 +39,7 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	own := t.agent != nil || len(st.To) == 0 // asked of the account, not of the server
 	space, name, set := string(c.Space), string(c.Name), string(st.Type) == "set"
 	switch {
-	case space == "urn:xmpp:ping" && !set:
-		s.answer(st, nil)
-	case space == "http://jabber.org/protocol/disco#info" && !set:
-		s.disco(st, c, t)
-	case space == "http://jabber.org/protocol/disco#items" && !set:
-		s.answer(st, []byte(im.DiscoItems))
-	case space == "jabber:iq:version" && !set:
-		s.answer(st, []byte(im.Version))
+	case !set && s.discover(st, c, t):
 	case space == "jabber:iq:roster" && own:
 		s.rosterRequest(st, set)
 	case space == "urn:xmpp:carbons:2" && set && (name == "enable" || name == "disable"):
@@ -62,18 +56,6 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	default:
 		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable}) // RFC 6120 §8.4
 	}
-}
-
-func (s *Session) disco(st *wire.Stanza, c *wire.Child, t *target) {
-	if len(st.ChildAttr(c, "node")) > 0 {
-		s.answerError(st, wire.StanzaError{Condition: wire.ItemNotFound}) // XEP-0030 §7
-		return
-	}
-	if t.agent == nil && len(st.To) > 0 {
-		s.answer(st, im.AppendDiscoInfo(nil, "server", "im", "Parley", im.ServerFeatures))
-		return
-	}
-	s.answer(st, im.AppendDiscoInfo(nil, "account", "registered", "", im.AccountFeatures))
 }
 
 // rosterRequest gives the server-managed group (RFC 6121 §2.1.3). It cannot be

@@ -76,17 +76,12 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 		return nil, err
 	}
 	n.in.Restart(n.conn)
+	n.in.SetLimits(n.limits.Stanza)
 	n.opened = false
 	if err := n.open(); err != nil {
 		return nil, err
 	}
-	n.write("<stream:features><bind xmlns='" + nsBind + "'/>" +
-		"<session xmlns='" + nsSession + "'><optional/></session>" +
-		"<sm xmlns='" + nsSM + "'/>")
-	if n.limits.Held > 0 {
-		n.write("<csi xmlns='" + nsCSI + "'/>") // XEP-0352 §4.1
-	}
-	n.write("</stream:features>")
+	n.write(n.server.sessionFeatures(n.limits))
 	return n.bind()
 }
 
@@ -207,7 +202,7 @@ func (n *negotiation) authenticate() error {
 	state := n.conn.(*tls.Conn).ConnectionState()
 	ch := scram.ChannelOf(&state, n.leaf)
 	offer := n.account.auth.Offer(ch)
-	n.write(saslFeatures(offer))
+	n.write(signInFeatures(offer, n.limits))
 	for range maxAttempts {
 		st, err := n.next()
 		if err != nil {
@@ -236,24 +231,6 @@ func (n *negotiation) authenticate() error {
 	}
 	// RFC 6120 §6.4.5: enough retries.
 	return wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed sign-ins"}
-}
-
-func saslFeatures(o scram.Offer) string {
-	var b strings.Builder
-	b.WriteString("<stream:features><mechanisms xmlns='" + nsSASL + "'>")
-	for _, m := range o.Mechanisms {
-		b.WriteString("<mechanism>" + m + "</mechanism>")
-	}
-	b.WriteString("</mechanisms>")
-	if len(o.Bindings) > 0 { // XEP-0440 §3
-		b.WriteString("<sasl-channel-binding xmlns='" + nsBindings + "'>")
-		for _, t := range o.Bindings {
-			b.WriteString("<channel-binding type='" + t + "'/>")
-		}
-		b.WriteString("</sasl-channel-binding>")
-	}
-	b.WriteString("</stream:features>")
-	return b.String()
 }
 
 // A saslFailure ends one attempt (RFC 6120 §6.5).

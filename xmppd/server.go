@@ -13,6 +13,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -20,10 +21,11 @@ import (
 // no default here: package conf has them all.
 type Config struct {
 	Limits        Limits
-	Resume        time.Duration // how long a cut session can be resumed; 0 switches resumption off
-	Colleagues    bool          // agents of an account see each other
-	ColleaguesMax int           // not in accounts with more agents than that
-	ArchivePage   int           // results of an archive query at most
+	Resume        time.Duration       // how long a cut session can be resumed; 0 switches resumption off
+	Colleagues    bool                // agents of an account see each other
+	ColleaguesMax int                 // not in accounts with more agents than that
+	ArchivePage   int                 // results of an archive query at most
+	Contact       map[string][]string // addresses of those who run the server, by purpose (XEP-0157)
 	Log           *slog.Logger
 	LogWire       bool // at debug level, log the XML of stanzas too, with what people say blanked
 }
@@ -54,7 +56,11 @@ type Account struct {
 
 // A Server holds connections and routes between them.
 type Server struct {
-	config Config
+	config  Config
+	started time.Time
+	info    im.Info // what it says of itself
+	capsVer string  // the hash of that
+
 	limits atomic.Pointer[Limits]
 	certs  atomic.Pointer[certificates]
 	log    *slog.Logger
@@ -89,12 +95,15 @@ type Stats struct {
 func New(c Config) *Server {
 	s := &Server{
 		config:   c,
+		started:  time.Now(),
+		info:     newInfo(c),
 		log:      c.Log,
 		accounts: make(map[string]*account),
 		conns:    make(map[net.Conn]struct{}),
 		listens:  make(map[net.Listener]struct{}),
 		stop:     make(chan struct{}),
 	}
+	s.capsVer = s.info.Ver()
 	s.gate.from = make(map[string]int)
 	s.SetLimits(c.Limits)
 	s.writers.ready, s.writers.done = make(chan *Session), make(chan struct{})

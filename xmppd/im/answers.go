@@ -1,51 +1,65 @@
 package im
 
-import "parley.im/parley/xmppd/wire"
+import (
+	"strconv"
+	"time"
 
-// Features of an agent's own account and of the server, as XEP-0030 §3 lists
-// them.
+	"parley.im/parley/xmppd/wire"
+)
+
+// Namespaces of what the server tells of itself and its accounts.
+const (
+	NSPing     = "urn:xmpp:ping"      // XEP-0199
+	NSTime     = "urn:xmpp:time"      // XEP-0202
+	NSVersion  = "jabber:iq:version"  // XEP-0092
+	NSLast     = "jabber:iq:last"     // XEP-0012
+	NSRegister = "jabber:iq:register" // XEP-0077
+)
+
+// Features of the server and of an agent's account, as XEP-0030 §3 lists them: what
+// each of them answers, and no more.
 var (
 	ServerFeatures = []string{
-		"http://jabber.org/protocol/disco#info",
-		"http://jabber.org/protocol/disco#items",
-		"jabber:iq:version",
+		NSCaps,
+		NSDiscoInfo,
+		NSDiscoItems,
+		NSLast,
+		NSVersion,
 		"msgoffline", // XEP-0160 §4
 		nsCarbons,    // XEP-0280 §4
-		"urn:xmpp:ping",
+		NSPing,
+		NSTime,
 	}
 	AccountFeatures = []string{
-		"http://jabber.org/protocol/disco#info",
-		"http://jabber.org/protocol/disco#items",
+		NSDiscoInfo,
+		NSDiscoItems,
+		NSVersion,
 		NSArchive,
 		NSArchive + "#extended",
+		NSPing,
 		nsStanzaID,
+		NSTime,
 	}
 )
 
-// AppendDiscoInfo writes an answer of XEP-0030 §3.1.
-func AppendDiscoInfo(b []byte, category, typ, name string, features []string) []byte {
-	b = append(b, "<query xmlns='http://jabber.org/protocol/disco#info'><identity"...)
-	b = wire.AppendAttr(b, "category", category)
-	b = wire.AppendAttr(b, "type", typ)
-	if name != "" {
-		b = wire.AppendAttr(b, "name", name)
-	}
-	b = append(b, "/>"...)
-	for _, f := range features {
-		b = append(b, "<feature"...)
-		b = wire.AppendAttr(b, "var", f)
-		b = append(b, "/>"...)
-	}
-	return append(b, "</query>"...)
-}
-
-// DiscoItems is the answer to a request for items where there are none
-// (XEP-0030 §4).
-const DiscoItems = "<query xmlns='http://jabber.org/protocol/disco#items'/>"
-
 // Version is the answer to XEP-0092: the name alone, since a version number helps
 // an attacker more than anyone else (WCP-17).
-const Version = "<query xmlns='jabber:iq:version'><name>Parley</name><version>-</version></query>"
+const Version = "<query xmlns='" + NSVersion + "'><name>Parley</name><version>-</version></query>"
+
+// AppendTime writes the answer to XEP-0202 §2: the server lives in UTC, and where it
+// stands is nobody's business.
+func AppendTime(b []byte, now time.Time) []byte {
+	b = append(b, "<time xmlns='"+NSTime+"'><tzo>+00:00</tzo><utc>"...)
+	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
+	return append(b, "</utc></time>"...)
+}
+
+// AppendLast writes the answer to XEP-0012: how long ago something was.
+func AppendLast(b []byte, ago time.Duration) []byte {
+	b = append(b, "<query xmlns='"+NSLast+"' seconds='"...)
+	b = strconv.AppendInt(b, int64(ago/time.Second), 10)
+	return append(b, "'/>"...)
+}
 
 // A Colleague is an item of the group that the server manages.
 type Colleague struct{ JID, Name string }
