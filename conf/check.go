@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"net"
+	"net/url"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -22,6 +23,7 @@ func (f *File) check() Faults {
 	f.checkFolders(add)
 	f.checkListen(add)
 	f.checkAccounts(add)
+	f.checkContact(add)
 	for i, c := range f.Certificates {
 		key := element("certificate", i)
 		if c.Cert == "" {
@@ -103,6 +105,35 @@ func (f *File) checkAccounts(add func(*Fault)) {
 		}
 		ids[a.ID], domains[a.Domain] = true, true
 	}
+}
+
+func (f *File) checkContact(add func(*Fault)) {
+	for purpose, uris := range f.Contact.Addresses() {
+		for _, uri := range uris {
+			if !isContact(uri) {
+				add(f.Fault("contact."+purpose, `such as "mailto:help@desk.example", "xmpp:anna@desk.example" or "https://desk.example/help"`,
+					"not an address that a client can open: %q", uri))
+			}
+		}
+	}
+}
+
+// isContact says whether a URI is one of mail (RFC 6068), XMPP (RFC 5122) or the web.
+func isContact(uri string) bool {
+	u, err := url.Parse(uri)
+	if err != nil || strings.ContainsFunc(uri, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
+		return false
+	}
+	switch u.Scheme {
+	case "mailto":
+		local, domain, _ := strings.Cut(u.Opaque, "@")
+		return local != "" && domain != ""
+	case "xmpp":
+		return u.Opaque != ""
+	case "https":
+		return u.Host != ""
+	}
+	return false
 }
 
 // At is where the account called id is declared: "accounts.d/shop.toml:1".

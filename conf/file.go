@@ -47,6 +47,10 @@ type File struct {
 	Webhook Webhook `toml:"webhook"`
 	// What the server tells its operator, on standard error.
 	Log Log `toml:"log"`
+	// How people reach those who run the server; signed-in agents' clients are told when they ask.
+	// Each is a URI such as "mailto:help@desk.example", "xmpp:anna@desk.example" or
+	// "https://desk.example/help", or a list of them.
+	Contact Contact `toml:"contact"`
 	// An account: a customer with a domain, agents, stores and keys of its own. Accounts can
 	// also be files of their own in the folder accounts.d beside this file, with the same
 	// options and without the [[account]] line; 'parley account add' writes such files.
@@ -205,6 +209,32 @@ type Log struct {
 	// Whether the XML of sessions is shown at level "debug", without what was said and
 	// without sign-ins.
 	Wire bool `toml:"wire" default:"false"`
+}
+
+// Contact is the table [contact] (XEP-0157 §3).
+type Contact struct {
+	// Who hears of abuse, such as spam.
+	Abuse []string `toml:"abuse" default:"[]"`
+	// Who runs the server.
+	Admin []string `toml:"admin" default:"[]"`
+	// Who wants to know what people think.
+	Feedback []string `toml:"feedback" default:"[]"`
+	// Who sells.
+	Sales []string `toml:"sales" default:"[]"`
+	// Who is told of weaknesses.
+	Security []string `toml:"security" default:"[]"`
+	// Where it is told whether everything works.
+	Status []string `toml:"status" default:"[]"`
+	// Who helps.
+	Support []string `toml:"support" default:"[]"`
+}
+
+// Addresses are the lists by what they are for.
+func (c Contact) Addresses() map[string][]string {
+	return map[string][]string{
+		"abuse": c.Abuse, "admin": c.Admin, "feedback": c.Feedback, "sales": c.Sales,
+		"security": c.Security, "status": c.Status, "support": c.Support,
+	}
 }
 
 // An Account is one customer of the installation.

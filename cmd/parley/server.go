@@ -120,6 +120,7 @@ func xmppConfig(f *conf.File, log *slog.Logger) xmppd.Config {
 		Colleagues:    f.Roster.Colleagues,
 		ColleaguesMax: f.Roster.ColleaguesMax,
 		ArchivePage:   f.Archive.Page,
+		Contact:       f.Contact.Addresses(),
 		Log:           log,
 		LogWire:       f.Log.Wire,
 	}
