@@ -19,6 +19,7 @@ type Store interface {
 	Agent(ctx context.Context, name string) (store.Agent, error)
 	Agents(ctx context.Context) ([]store.Agent, error)
 	Credentials(ctx context.Context, id store.AgentID) ([]store.Credential, error)
+	SetCredential(ctx context.Context, c store.Credential) error
 	Secret(ctx context.Context, name string, size int) ([]byte, error)
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, value string) error

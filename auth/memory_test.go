@@ -61,6 +61,21 @@ func (m *memory) Credentials(_ context.Context, id store.AgentID) (list []store.
 	return list, err
 }
 
+func (m *memory) SetCredential(_ context.Context, c store.Credential) error {
+	unlock, err := m.ask("set credential")
+	defer unlock()
+	if err != nil {
+		return err
+	}
+	for i := range m.credentials {
+		if old := &m.credentials[i]; old.ID == c.ID && old.Agent == c.Agent {
+			*old = c
+			return nil
+		}
+	}
+	return store.ErrNotFound
+}
+
 func (m *memory) Secret(_ context.Context, name string, size int) ([]byte, error) {
 	unlock, err := m.ask("secret " + name)
 	defer unlock()

@@ -160,6 +160,8 @@ type Auth struct {
 	PasswordLength int `toml:"password_length" default:"8" min:"1"`
 	// Digits and symbols among them, at least.
 	PasswordDigitsOrSymbols int `toml:"password_digits_or_symbols" default:"2" min:"0"`
+	// Whether agents may change their own passwords with their clients.
+	PasswordChange bool `toml:"password_change" default:"true"`
 }
 
 // Roster is the table [roster].

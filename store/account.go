@@ -70,7 +70,9 @@ type Account interface {
 	// that nobody can see any more are shredded.
 	DeleteAgent(ctx context.Context, id AgentID) error
 	Credentials(ctx context.Context, id AgentID) ([]Credential, error)
-	// SetCredential adds a credential, or replaces the agent's of the same label.
+	// SetCredential adds a credential, or replaces the agent's of the same label. One
+	// with an ID replaces that very one, and keeps its ID; it answers ErrNotFound where
+	// somebody else has deleted or replaced it.
 	SetCredential(ctx context.Context, c Credential) error
 	DeleteCredential(ctx context.Context, id int64) error
 

@@ -33,6 +33,10 @@ type account struct {
 	agents map[string]*agent
 	sorted []*agent // the same, for colleagues; nil when it is to be made anew
 
+	// Held while an agent changes her password: hashing takes a core for a while, so in
+	// an account one does at a time. Taken before an agent's mu.
+	passwords sync.Mutex
+
 	failures failures
 
 	dirtyMu sync.Mutex // guards what follows
@@ -124,7 +128,7 @@ func (s *Server) AgentRemoved(accountID string, g store.Agent) {
 		return
 	}
 	gone.removed.Store(true)
-	gone.endAll(wire.StreamError{Condition: wire.NotAuthorized, Text: "this account was switched off"})
+	gone.endAll(wire.StreamError{Condition: wire.NotAuthorized, Text: "this account was switched off"}, nil)
 	a.pushRoster(im.AppendRosterRemoval(nil, gone.bare), g.Name)
 }
 
@@ -133,9 +137,8 @@ func (s *Server) AgentRemoved(accountID string, g store.Agent) {
 func (s *Server) CredentialsChanged(accountID string, g store.Agent) {
 	if a := s.accountByID(accountID); a != nil {
 		if agent := a.agent(g.Name); agent != nil {
-			// A sign-in that began before this one ends at join: see tryJoin.
-			agent.changed.Store(time.Now().UnixNano())
-			agent.endAll(wire.StreamError{Condition: wire.Reset, Text: "the password was changed; sign in again"})
+			agent.credentialsChanged()
+			agent.endAll(passwordChanged, nil)
 		}
 	}
 }

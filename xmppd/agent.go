@@ -21,7 +21,6 @@ type agent struct {
 	viewer  im.Viewer
 
 	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
-	changed atomic.Int64 // when her credentials were changed last, in nanoseconds
 	online  atomic.Int32 // sessions, hibernating ones too
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
 
@@ -32,6 +31,7 @@ type agent struct {
 	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
 	past     []pastStream  // streams that can't be resumed any more, the newest last
+	changed  int64         // the moment when her credentials were changed last
 }
 
 func newAgent(a *account, g store.Agent) *agent {
@@ -78,8 +78,8 @@ func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
 	switch {
 	case g.removed.Load():
 		return nil, wire.StreamError{Condition: wire.NotAuthorized}
-	case g.changed.Load() != 0 && g.changed.Load() >= s.since:
-		return nil, wire.StreamError{Condition: wire.NotAuthorized, Text: "the password was changed; sign in again"}
+	case g.changed > s.since:
+		return nil, staleSignIn
 	case g.account.closing.Load():
 		return nil, wire.StreamError{Condition: wire.SystemShutdown}
 	}
@@ -313,11 +313,13 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal) {
 	}
 }
 
-// endAll ends all sessions with a stream error and returns when they are over.
-func (g *agent) endAll(e wire.StreamError) {
+// endAll ends all sessions but one with a stream error and returns when they are over.
+func (g *agent) endAll(e wire.StreamError, but *Session) {
 	var wg sync.WaitGroup
 	for _, s := range g.list() {
-		wg.Go(func() { s.end(e) })
+		if s != but {
+			wg.Go(func() { s.end(e) })
+		}
 	}
 	wg.Wait()
 }

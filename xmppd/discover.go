@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"slices"
 	"time"
 
 	"parley.im/parley/xmppd/im"
@@ -19,11 +20,15 @@ var accountInfo = im.Info{
 // newInfo is what a server says of itself. It is the same for all of its domains, and
 // for as long as it runs.
 func newInfo(c Config) im.Info {
-	return im.Info{
+	i := im.Info{
 		Identities: []im.Identity{{Category: "server", Type: "im", Name: "Parley"}},
-		Features:   im.ServerFeatures,
+		Features:   slices.Clone(im.ServerFeatures),
 		Forms:      im.ContactForm(c.Contact),
 	}
+	if c.PasswordChange {
+		i.Features = append(i.Features, im.NSRegister) // XEP-0077 §10
+	}
+	return i
 }
 
 // discover answers what the server, or an account for which the server speaks, tells of

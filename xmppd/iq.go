@@ -53,6 +53,8 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "a resource is bound already"})
 	case space == im.NSArchive && own:
 		s.archive(st, c, set)
+	case space == im.NSRegister:
+		s.register(st, c, set)
 	default:
 		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable}) // RFC 6120 §8.4
 	}

@@ -47,7 +47,8 @@ type negotiation struct {
 	leaf   *x509.Certificate
 
 	deadline time.Time // for all of it
-	began    int64     // when the sign-in that succeeded began, in nanoseconds
+	began    int64     // the moment when the sign-in that succeeded began
+	password int64     // the id of the password that it was done with; 0 for a device's secret
 
 	opened  bool // our stream header is out
 	account *account
@@ -250,7 +251,7 @@ func (n *negotiation) fail(condition, text string) {
 
 // exchange runs one attempt from its <auth/>.
 func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Offer) (*agent, error) {
-	n.began = time.Now().UnixNano()
+	n.began = n.server.moments.Add(1)
 	mechanism := string(st.Attr("mechanism"))
 	x, err := n.account.auth.Begin(auth.Attempt{
 		Mechanism: mechanism, Channel: ch, Offer: offer, Addr: remoteIP(n.raw.RemoteAddr()),
@@ -281,6 +282,10 @@ func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Of
 			a := n.account.agentOf(x.Agent())
 			if a == nil {
 				return nil, saslFailure{"not-authorized", ""}
+			}
+			n.password = 0
+			if c := x.Credential(); c.Device == "" {
+				n.password = c.ID
 			}
 			n.log = n.log.With("agent", a.name)
 			n.log.Info("signed in", "mechanism", mechanism)

@@ -20,12 +20,20 @@ func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
 		return nil, nil
 	}
 	id := string(st.Attr("previd"))
+	if n.agent.outdates(n.began) {
+		return nil, staleSignIn
+	}
 	s := n.agent.resumable(id)
 	if s == nil {
 		n.write(string(n.agent.unknownStream(id)))
 		return nil, nil
 	}
 	s.detach()
+	if n.agent.outdates(n.began) { // this session itself was just changing the password
+		s.release()
+		return nil, staleSignIn
+	}
+	s.since, s.password = n.began, n.password
 	handled, ok, err := s.rewind(uint32(h))
 	if err != nil {
 		return nil, err

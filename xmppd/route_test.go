@@ -98,7 +98,7 @@ func TestAnAgentWithTooManyDevices(t *testing.T) {
 func TestPasswordChangedWhileSigningIn(t *testing.T) {
 	s := newTestServer(t, testLimits)
 	g := newTestAgent(s, "anna")
-	g.changed.Store(5)
+	g.changed = 5
 	for since, want := range map[int64]string{3: wire.NotAuthorized, 7: ""} {
 		o := newSession(g, fmt.Sprint("since", since))
 		o.epoch, o.since = &epoch{}, since

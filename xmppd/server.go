@@ -26,8 +26,10 @@ type Config struct {
 	ColleaguesMax int                 // not in accounts with more agents than that
 	ArchivePage   int                 // results of an archive query at most
 	Contact       map[string][]string // addresses of those who run the server, by purpose (XEP-0157)
-	Log           *slog.Logger
-	LogWire       bool // at debug level, log the XML of stanzas too, with what people say blanked
+	// PasswordChange lets agents change their passwords with their clients.
+	PasswordChange bool
+	Log            *slog.Logger
+	LogWire        bool // at debug level, log the XML of stanzas too, with what people say blanked
 }
 
 // Limits bound what a peer can take. They may be changed while the server runs.
@@ -70,6 +72,7 @@ type Server struct {
 	writers writers
 	tracer  tracer
 	tick    atomic.Int64 // seconds since the start, by the caretaker
+	moments atomic.Int64 // numbers sign-ins and changes of credentials in their order
 	closing atomic.Bool
 	Stats   Stats
 

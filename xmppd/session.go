@@ -34,11 +34,12 @@ type Session struct {
 	resource string
 	address  string // full JID
 	id       string // for the log
-	since    int64  // when its sign-in began, in nanoseconds
 
 	heard atomic.Int64 // the server's tick when bytes came last
 
-	// Touched by the reader only.
+	// Touched by the reader only, and while there is none by whoever resumes the session.
+	since      int64 // the moment when its sign-in began
+	password   int64 // the id of the password that it was done with; 0 for a device's secret
 	targets    map[string]*target
 	lastTarget *target
 	spent      allowance

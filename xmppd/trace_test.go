@@ -19,6 +19,8 @@ func TestWireLogIsBlank(t *testing.T) {
 			"<message to='bob@desk.example' id='a>b'><subject>…</subject><body xml:lang='de'>…</body><x/></message>"},
 		{"<message><body><![CDATA[secret > <b>]]></body></message>", "<message><body>…</body></message>"},
 		{"<message>\n <img alt=\"sec'ret\" xmlns:p='urn:p' p:id='secret' id='i1'/>\n</message>", "<message><img alt=\"…\" xmlns:p='urn:p' p:id='…' id='i1'/></message>"},
+		{"<iq type='set' id='c1'><query xmlns='jabber:iq:register'><username>secret</username><password>secret</password><password old='secret'/></query></iq>",
+			"<iq type='set' id='c1'><query xmlns='jabber:iq:register'><username>…</username><password>…</password><password old='…'/></query></iq>"},
 		{"<presence><status>secret</status></presence>", "<presence><status>…</status></presence>"},
 		{"<message from='anna@desk.example'><result xmlns='urn:xmpp:mam:2' id='1'><forwarded><message><body>secret</body></message></forwarded></result></message>",
 			"<message from='anna@desk.example'><result xmlns='urn:xmpp:mam:2' id='1'><forwarded><message><body>…</body></message></forwarded></result></message>"},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -181,7 +182,21 @@ func (o *ordeal) talk() (resumption string) {
 	ben.message("fleeting")
 	phone.rest()
 	o.retried()
+	o.choose(anna)
 	return resumption
+}
+
+// choose changes Anna's password, which is refused first.
+func (o *ordeal) choose(anna *jabber) {
+	o.t.Helper()
+	const form = "<query xmlns='jabber:iq:register'><username>anna</username><password>%s</password></query>"
+	if answer := anna.ask("set", "desk.example", fmt.Sprintf(form, o.m.make(secret, "password that can't be sent")+"&#xE000;")); answer.attr("type") != "error" {
+		o.t.Errorf("a password for private use: %s", answer)
+	}
+	o.passwords["anna"] = o.m.make(secret, "changed password") + "-42"
+	if answer := anna.ask("set", "desk.example", fmt.Sprintf(form, o.passwords["anna"])); answer.attr("type") != "result" {
+		o.t.Fatalf("a good password: %s", answer)
+	}
 }
 
 // strangers try to get in, and break rules.

@@ -115,14 +115,15 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 
 func xmppConfig(f *conf.File, log *slog.Logger) xmppd.Config {
 	return xmppd.Config{
-		Limits:        xmppLimits(f),
-		Resume:        f.Resume.For,
-		Colleagues:    f.Roster.Colleagues,
-		ColleaguesMax: f.Roster.ColleaguesMax,
-		ArchivePage:   f.Archive.Page,
-		Contact:       f.Contact.Addresses(),
-		Log:           log,
-		LogWire:       f.Log.Wire,
+		Limits:         xmppLimits(f),
+		Resume:         f.Resume.For,
+		Colleagues:     f.Roster.Colleagues,
+		ColleaguesMax:  f.Roster.ColleaguesMax,
+		ArchivePage:    f.Archive.Page,
+		Contact:        f.Contact.Addresses(),
+		PasswordChange: f.Auth.PasswordChange,
+		Log:            log,
+		LogWire:        f.Log.Wire,
 	}
 }
 

@@ -78,8 +78,8 @@ func openCredentials(box *seal.Box, agent store.AgentID, rows []credentialRow) (
 	return all, nil
 }
 
-// SetCredential adds a credential, or replaces the agent's of the same label. The new
-// one has an id of its own.
+// SetCredential adds a credential, or replaces the agent's of the same label by one with
+// an id of its own; or, where an ID is given, what is in its place.
 func (a *Account) SetCredential(ctx context.Context, c store.Credential) error {
 	err := a.setCredential(ctx, c)
 	a.directory.forget()
@@ -95,6 +95,9 @@ func (a *Account) setCredential(ctx context.Context, c store.Credential) error {
 		return err
 	}
 	return a.update(ctx, func(db *conn.Conn) error {
+		if c.ID != 0 {
+			return a.putCredential(db, box, c)
+		}
 		rows, err := credentialRows(db, c.Agent)
 		if err != nil {
 			return err
@@ -115,23 +118,28 @@ func (a *Account) setCredential(ctx context.Context, c store.Credential) error {
 	})
 }
 
-// insertCredential seals a credential in the place that it gets.
+// insertCredential makes a place for a credential and seals it there.
 func (a *Account) insertCredential(db *conn.Conn, box *seal.Box, c store.Credential) error {
-	if c.Created.IsZero() {
-		c.Created = a.now()
-	}
-	made := c.Created.UnixMilli()
-	var id int64
-	_, err := db.One("INSERT INTO credential (agent, scope, made, sealed) VALUES (?, ?, ?, x'') RETURNING id",
-		[]any{int64(c.Agent), c.Scope, made}, func(r conn.Row) { id = r.Int(0) })
+	_, err := db.One("INSERT INTO credential (agent, scope, made, sealed) VALUES (?, ?, 0, x'') RETURNING id",
+		[]any{int64(c.Agent), c.Scope}, func(r conn.Row) { c.ID = r.Int(0) })
 	switch {
 	case conn.Exists(err): // the agent is not there
 		return store.ErrNotFound
 	case err != nil:
 		return err
 	}
-	sealed := box.Seal(nil, pack([]byte(c.Label), []byte(c.Device), c.Verifier), credentialPlace(id, made))
-	return db.Exec("UPDATE credential SET sealed = ? WHERE id = ?", sealed, id)
+	return a.putCredential(db, box, c)
+}
+
+// putCredential seals a credential in its place, which is there and the agent's.
+func (a *Account) putCredential(db *conn.Conn, box *seal.Box, c store.Credential) error {
+	if c.Created.IsZero() {
+		c.Created = a.now()
+	}
+	made := c.Created.UnixMilli()
+	sealed := box.Seal(nil, pack([]byte(c.Label), []byte(c.Device), c.Verifier), credentialPlace(c.ID, made))
+	return changed(db, "UPDATE credential SET scope = ?, made = ?, sealed = ? WHERE id = ? AND agent = ?",
+		c.Scope, made, sealed, c.ID, int64(c.Agent))
 }
 
 // DeleteCredential deletes a credential.

@@ -122,6 +122,7 @@ func credentialsAreKept(t *testing.T, open Open) {
 	want(t, "credentials", strings.Join(got, ""), "true xmpp phone dev-1 true p1\ntrue xmpp password  true p2\n")
 	must(t, d.DeleteCredential(d.ctx, all[0].ID))
 	wantErr(t, "deleting it again", d.DeleteCredential(d.ctx, all[0].ID), store.ErrNotFound)
+	wantErr(t, "replacing it", d.SetCredential(d.ctx, all[0]), store.ErrNotFound)
 	all, err = d.Credentials(d.ctx, anna)
 	must(t, err)
 	want(t, "what is left", len(all), 1)

@@ -50,6 +50,7 @@ func Run(t *testing.T, open Open) {
 		{"AgentMadeAnewOwnsNothing", agentMadeAnewOwnsNothing},
 		{"DeletedPairIsShredded", deletedPairIsShredded},
 		{"CredentialsAreKept", credentialsAreKept},
+		{"CredentialIsReplaced", credentialIsReplaced},
 		{"OwnIsKept", ownIsKept},
 		{"OwnIsKeptLater", ownIsKeptLater},
 		{"SecretsAndSettings", secretsAndSettings},

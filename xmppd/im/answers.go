@@ -46,6 +46,14 @@ var (
 // an attacker more than anyone else (WCP-17).
 const Version = "<query xmlns='" + NSVersion + "'><name>Parley</name><version>-</version></query>"
 
+// AppendRegistered writes what is on file of an agent, and that a new password can be
+// given (XEP-0077 §3.1).
+func AppendRegistered(b []byte, name string) []byte {
+	b = append(b, "<query xmlns='"+NSRegister+"'><registered/><username>"...)
+	b = wire.AppendText(b, name)
+	return append(b, "</username><password/></query>"...)
+}
+
 // AppendTime writes the answer to XEP-0202 §2: the server lives in UTC, and where it
 // stands is nobody's business.
 func AppendTime(b []byte, now time.Time) []byte {

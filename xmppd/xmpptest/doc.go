@@ -48,6 +48,7 @@
 //	WHO secures        the TLS handshake, after <proceed/> (RFC 6120 §5.4.3.3)
 //	WHO signs in       direct TLS, stream, SCRAM, bind; no presence. Also: signs in over starttls
 //	WHO authenticates  the same without the bind
+//	WHO … with "…"     both of these with another password than the cast's
 //	WHO > …            WHO sends this. Indented lines belong to it
 //	WHO < …            the next thing WHO gets is this
 //	WHO <~ …           adjacent <~ lines of one WHO may come in any order

@@ -54,6 +54,7 @@ func TestPlay(t *testing.T) {
 			"anna/laptop < <stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>\nanna/laptop < end"},
 		{"cut", "anna/laptop signs in\nanna/laptop > <leave/>\nanna/laptop < cut"},
 		{"again after a drop", "anna/laptop signs in\nanna/laptop drops\nanna/laptop signs in"},
+		{"a password of its own", "anna/laptop signs in with \"correct horse\"\nanna/laptop < nothing"},
 		{"restart", "the server restarts\nanna/laptop signs in"},
 		{"time", "anna/laptop signs in\nwait 5h"},
 		{"by hand", byHand},
@@ -145,6 +146,10 @@ func TestWrongPassword(t *testing.T) {
 		defer p.close()
 		if _, err := p.play(); err == nil || !strings.Contains(err.Error(), "want <success>, got <failure") {
 			t.Errorf("signed in with the wrong password: %v", err)
+		}
+		failure, _ := play(t, newPeer(t, nil), "anna/laptop signs in with \"another horse\"")
+		if !strings.Contains(failure, "want <success>, got <failure") {
+			t.Errorf("signed in with another password: %q", failure)
 		}
 	})
 }

@@ -134,8 +134,11 @@ func (p *player) step(s step) error {
 		if err != nil {
 			return err
 		}
+		if s.with != "" {
+			d.person.Password = s.with
+		}
 		p.tell(s.String(), "", "")
-		return d.signIn(p.ctx, p.server, s.text != "", s.do == doSignIn)
+		return d.signIn(p.ctx, p.server, s.text == "over starttls", s.do == doSignIn)
 	}
 	d, ok := p.devices[s.who]
 	if !ok || d.in == nil {

@@ -36,9 +36,12 @@ type step struct {
 	want *node         // doExpect
 	any  bool          // doExpect: <~
 	wait time.Duration // doWait
+	with string        // doSignIn, doAuthenticate: another password than the cast's
 }
 
 var said = regexp.MustCompile(`^(\S+) (connects|secures|signs in|authenticates|closes|drops|>|<~|<)(?: (.*))?$`)
+
+var password = regexp.MustCompile(`^with "(.+)"$`)
 
 // talk reads the section of that name.
 func (t *Talk) talk(s section) error {
@@ -119,6 +122,10 @@ var plain = map[string]struct {
 func (t *Talk) parseSaid(st *step, verb string) (err error) {
 	if p, ok := plain[verb]; ok {
 		st.do = p.do
+		if m := password.FindStringSubmatch(st.text); m != nil && (p.do == doSignIn || p.do == doAuthenticate) {
+			st.with = m[1]
+			return nil
+		}
 		for _, text := range p.text {
 			if st.text == text {
 				return nil

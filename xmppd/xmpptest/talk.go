@@ -69,7 +69,7 @@ func (t *Talk) Restarts() bool { return t.has(doRestart) }
 // InClear says whether somebody connects to the port that starts in clear.
 func (t *Talk) InClear() bool {
 	for _, s := range t.steps {
-		if s.do == doConnect && s.text == "" || (s.do == doSignIn || s.do == doAuthenticate) && s.text != "" {
+		if s.do == doConnect && s.text == "" || (s.do == doSignIn || s.do == doAuthenticate) && s.text == "over starttls" {
 			return true
 		}
 	}

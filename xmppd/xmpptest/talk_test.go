@@ -65,6 +65,7 @@ func TestInClear(t *testing.T) {
 	for line, want := range map[string]bool{
 		"anna connects": true, "anna signs in over starttls": true, "anna authenticates over starttls": true,
 		"anna connects tls": false, "anna signs in": false, "anna authenticates": false, "anna > <a/>": false,
+		`anna signs in with "another"`: false,
 	} {
 		talk, err := Parse("a.talk", cast+line)
 		if err != nil || talk.InClear() != want {
@@ -87,6 +88,7 @@ func TestParseFaults(t *testing.T) {
 		{"wait", head + "wait long", `a.talk:5: wait for how long? "long"`},
 		{"nothing sent", head + "anna >", "a.talk:5: anna > what?"},
 		{"what else", head + "anna connects now", `a.talk:5: anna connects, and then "now"?`},
+		{"another password", head + "anna closes with \"pw\"", `a.talk:5: anna closes, and then "with \"pw\""?`},
 		{"expected XML", head + "anna < <a>", "a.talk:5: the expected element isn't well-formed"},
 		{"two elements", head + "anna < <a/><b/>", "a.talk:5: one line expects one element"},
 		{"text", head + "anna < hello", "a.talk:5: text where an element is expected"},

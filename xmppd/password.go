@@ -1,0 +1,120 @@
+package xmppd
+
+import (
+	"context"
+	"errors"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// What whoever holds an old password is told.
+var (
+	passwordChanged = wire.StreamError{Condition: wire.Reset, Text: "the password was changed; sign in again"}
+	staleSignIn     = wire.StreamError{Condition: wire.NotAuthorized, Text: "the password was changed; sign in again"}
+)
+
+// credentialsChanged notes that sign-ins that have begun before now count no more, and
+// answers when now was.
+func (g *agent) credentialsChanged() (moment int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.changed = g.account.server.moments.Add(1)
+	return g.changed
+}
+
+// outdates says whether the credentials were changed after that moment.
+func (g *agent) outdates(moment int64) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.changed > moment
+}
+
+// register is what XEP-0077 leaves to agents: to change their own passwords. They come
+// and go by their operator's hand only.
+func (s *Session) register(st *wire.Stanza, c *wire.Child, set bool) {
+	switch {
+	case !s.server.config.PasswordChange:
+		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "passwords are not changed here; ask whoever runs the server"})
+	case !set:
+		s.answer(st, im.AppendRegistered(nil, s.agent.name))
+	default:
+		password, err := s.newPassword(st, c)
+		if err == nil {
+			err = s.changePassword(password)
+		}
+		if err != nil {
+			s.refusePassword(st, err)
+			return
+		}
+		s.log().Info("password changed")
+		s.answer(st, nil)
+		s.agent.endAll(passwordChanged, s)
+	}
+}
+
+// newPassword is the one that a request asks for (XEP-0077 §3.3).
+func (s *Session) newPassword(st *wire.Stanza, c *wire.Child) (string, error) {
+	var query struct {
+		Remove    *struct{} `xml:"jabber:iq:register remove"`
+		Usernames []string  `xml:"jabber:iq:register username"`
+		Passwords []string  `xml:"jabber:iq:register password"`
+	}
+	switch err := st.Decode(c, &query); {
+	case err == nil && query.Remove != nil:
+		return "", wire.StanzaError{Condition: wire.NotAllowed, Text: "whoever runs the server removes agents"}
+	case err != nil, len(query.Passwords) != 1, query.Passwords[0] == "", len(query.Usernames) > 1:
+		return "", wire.StanzaError{Condition: wire.BadRequest, Text: "a password is changed with your name and one new password"}
+	}
+	for _, username := range query.Usernames {
+		// Whether somebody else has that name is not said.
+		if name, err := auth.PrepareName(username); err != nil || name != s.agent.name {
+			return "", wire.StanzaError{Condition: wire.NotAllowed, Text: "this is not your name; nobody is registered here, and you change your own password only"}
+		}
+	}
+	return query.Passwords[0], nil
+}
+
+var (
+	errBySecret = wire.StanzaError{Condition: wire.NotAuthorized, Text: "sign in with the password itself to change it"}
+	errReplaced = wire.StanzaError{Condition: wire.NotAuthorized, Text: passwordChanged.Text}
+)
+
+// changePassword replaces the password that this session signed in with. When it
+// returns without an error the new one is durable, nobody signs in with the old one,
+// and sign-ins that have begun with it come to nothing.
+func (s *Session) changePassword(password string) error {
+	if s.password == 0 {
+		return errBySecret // a stolen device must not shut its owner out
+	}
+	g := s.agent
+	g.account.passwords.Lock()
+	defer g.account.passwords.Unlock()
+	if g.removed.Load() || g.outdates(s.since) {
+		return errReplaced // this session is being ended
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	err := g.account.auth.ChangePassword(ctx, g.id, g.name, s.password, password)
+	if err != nil {
+		return err
+	}
+	s.since = g.credentialsChanged() // all others are older
+	return nil
+}
+
+func (s *Session) refusePassword(st *wire.Stanza, err error) {
+	var refused wire.StanzaError
+	switch {
+	case errors.As(err, &refused):
+	case errors.Is(err, auth.ErrWeak), errors.Is(err, auth.ErrPassword):
+		refused = wire.StanzaError{Condition: wire.NotAcceptable, Text: err.Error()}
+	case errors.Is(err, store.ErrNotFound):
+		refused = errReplaced
+	default:
+		refused = s.storeError(err)
+	}
+	s.answerError(st, refused)
+}
