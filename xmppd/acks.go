@@ -47,9 +47,12 @@ func (m *smState) weigh(it item, sign int) {
 // ack takes the items that the peer acknowledges with h (XEP-0198 §4). Counters are
 // modulo 2³²; a count of what was never sent is an error.
 func (m *smState) ack(h uint32) ([]item, error) {
-	n := h - m.acked
-	if int64(n) > int64(len(m.unacked)) {
-		// XEP-0198 §6, rule 32.
+	n := int(int32(h - m.acked)) // ahead by less than half of all counts, or else behind
+	if n < 0 {
+		// XEP-0198 §6, rule 32: what was acknowledged isn't here any more.
+		return nil, wire.StreamError{Condition: wire.UndefinedCondition, Text: "fewer stanzas are acknowledged than before"}
+	}
+	if n > len(m.unacked) {
 		return nil, wire.StreamError{
 			Condition: wire.UndefinedCondition,
 			Text:      "more stanzas are acknowledged than were sent",

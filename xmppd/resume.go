@@ -36,6 +36,7 @@ func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
 	s.since, s.password = n.began, n.password
 	handled, ok, err := s.rewind(uint32(h))
 	if err != nil {
+		n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §6: before the stream error
 		return nil, err
 	}
 	if !ok {

@@ -24,11 +24,11 @@ func TestAckCounts(t *testing.T) { // XEP-0198 §4; rule 32
 		{"some", 5, 3, 7, 2, false, ""},
 		{"all", 5, 3, 8, 3, false, ""},
 		{"too many", 5, 3, 9, 0, true, "h='9' send-count='8'"},
-		{"fewer than before", 5, 3, 4, 0, true, "h='4' send-count='8'"},
+		{"fewer than before", 5, 3, 4, 0, true, ""},
 		{"up to the top", top - 1, 3, top, 1, false, ""},
 		{"over the top", top - 1, 3, 1, 3, false, ""},
 		{"too many over the top", top - 1, 3, 2, 0, true, "h='2' send-count='1'"},
-		{"fewer, seen from over the top", 1, 2, top, 0, true, "send-count='3'"},
+		{"fewer, seen from over the top", 1, 2, top, 0, true, ""},
 		{"never sent anything", 0, 0, 1, 0, true, "h='1' send-count='0'"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -38,7 +38,7 @@ func TestAckCounts(t *testing.T) { // XEP-0198 §4; rule 32
 			}
 			items, err := m.ack(c.h)
 			var refused wire.StreamError
-			if errors.As(err, &refused) != c.refused || !strings.Contains(refused.App, c.handledIs) {
+			if errors.As(err, &refused) != c.refused || !strings.Contains(refused.App, c.handledIs) || c.handledIs == "" && refused.App != "" {
 				t.Fatalf("ack(%d): %v %s", c.h, err, refused.App)
 			}
 			if len(items) != c.taken {
