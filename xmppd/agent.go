@@ -302,6 +302,7 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal) {
 	if len(g.sessions) < 2 {
 		return
 	}
+	any := false
 	for _, s := range g.sessions {
 		if s == m.session || !s.wantsCopies() {
 			continue
@@ -309,7 +310,11 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal) {
 		copied := im.AppendCarbon(nil, im.SentCopy, g.bare, s.address, m.message(), m.idFor(g, o))
 		if s.push(item{data: copied, at: m.at.UnixMilli(), stanza: true}) {
 			g.account.later(s, m.live)
+			any = true
 		}
+	}
+	if any {
+		m.session.rememberCopied(m.msg.ID, m.target.agent.bare)
 	}
 }
 

@@ -126,12 +126,5 @@ func (s *Session) forward(st *wire.Stanza, t *target) bool {
 		Type: string(st.Type), ID: st.ID, To: t.to, From: s.address, Lang: st.Lang, Decls: st.Decls,
 	})
 	b = wire.AppendClose(append(b, st.Inner...), wire.IQ)
-	t.agent.mu.Lock()
-	defer t.agent.mu.Unlock()
-	o := t.agent.session(t.resource)
-	if o == nil || !o.push(item{data: b, stanza: true}) {
-		return false
-	}
-	o.kick()
-	return true
+	return t.agent.hand(t.resource, item{data: b, stanza: true})
 }

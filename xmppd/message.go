@@ -314,14 +314,15 @@ func (s *Session) send(m *outgoing) {
 }
 
 // forwardError passes an error on to the one device that it answers; otherwise it
-// is dropped (rule 9: an error is never answered).
-//
-// XEP-0280 §6.1 not done: copies of errors, since nothing remembers which message
-// an error answers.
+// is dropped (rule 9: an error is never answered). So the bounce of a copy, which is for
+// the bare JID, reaches nobody (XEP-0280 §10.3).
 func (s *Session) forwardError(st *wire.Stanza, t *target) {
-	if t.fate(im.ErrorMessage) == im.ToDevice {
-		s.send(s.outgoing(st, t, im.ErrorMessage))
+	if t.fate(im.ErrorMessage) != im.ToDevice {
+		return
 	}
+	m := s.outgoing(st, t, im.ErrorMessage)
+	t.agent.handError(t.resource, s.agent.bare, m.rendered(t.agent, 0), &m.msg)
+	m.release()
 }
 
 // bounce answers a message that could not be kept.

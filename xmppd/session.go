@@ -65,7 +65,8 @@ type Session struct {
 
 	presence presence
 	carbons  bool
-	roster   bool // asked for it, so gets pushes
+	copied   *copiedRing // nil before the first copy
+	roster   bool        // asked for it, so gets pushes
 
 	out outbox
 	sm  smState
