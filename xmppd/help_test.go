@@ -65,3 +65,5 @@ func testStanza(size int) item {
 	}
 	return item{data: wire.AppendClose(b, wire.Message), stanza: true, at: 1}
 }
+
+func attr(name, value string) []byte { return wire.AppendAttr(nil, name, value) }

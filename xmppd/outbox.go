@@ -18,6 +18,7 @@ type item struct {
 	stanza   bool          // counted by XEP-0198
 	pulled   bool          // came from a puller, which has bounds of its own
 	starts   bool          // <enabled/>: from here on stanzas are counted
+	answered bool          // a request that needs no refusal any more
 }
 
 // A puller writes a long answer piece by piece, when the session's writer has
@@ -246,6 +247,7 @@ func (s *Session) writeFailed(e *epoch, items []item) {
 	s.agent.mu.Lock()
 	s.agent.lost(items)
 	s.agent.mu.Unlock()
+	s.returned(items)
 	s.mu.Lock()
 	s.sever(e)
 	s.out.writing, s.out.since = false, 0

@@ -30,6 +30,7 @@ type savedItem struct {
 	At      int64
 	Stanza  bool
 	Pulled  bool
+	Replied bool `json:",omitempty"` // a request that was answered
 }
 
 // keepable says whether the session can be resumed after a restart.
@@ -107,7 +108,7 @@ func saveItems(items []item) []savedItem {
 		if !it.stanza {
 			continue // of the old connection's own
 		}
-		list = append(list, savedItem{it.data, it.ordinal, it.seenFrom, it.at, it.stanza, it.pulled})
+		list = append(list, savedItem{it.data, it.ordinal, it.seenFrom, it.at, it.stanza, it.pulled, it.answered})
 	}
 	return list
 }
@@ -174,5 +175,5 @@ func (g *agent) restoreItem(i savedItem) item {
 	if i.Ordinal != 0 && i.Seen == 0 {
 		g.delivery.Held(i.Ordinal)
 	}
-	return item{data: i.Data, ordinal: i.Ordinal, seenFrom: i.Seen, at: i.At, stanza: i.Stanza, pulled: i.Pulled}
+	return item{data: i.Data, ordinal: i.Ordinal, seenFrom: i.Seen, at: i.At, stanza: i.Stanza, pulled: i.Pulled, answered: i.Replied}
 }

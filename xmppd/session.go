@@ -225,12 +225,13 @@ func (s *Session) gone() {
 		s.server.Stats.Hibernating.Add(-1)
 	}
 	s.epoch = nil
-	left := append(s.out.queue, s.sm.unacked...)
+	left := append(s.sm.unacked, s.out.queue...)
 	s.out.queue, s.out.held, s.sm.unacked, s.out.pulls = nil, nil, nil, nil
 	s.cond.Broadcast()
 	s.mu.Unlock()
 	s.unavailable(nil)
 	s.agent.leave(s, left)
+	s.returned(left)
 	s.log().Info("session ended")
 	s.mu.Lock()
 	s.left = true

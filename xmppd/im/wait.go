@@ -19,9 +19,9 @@ func CanWait(data []byte) (key string, ok bool) {
 	if bytes.HasPrefix(data, []byte("<iq")) {
 		return "", false
 	}
-	st, err := wire.Parse(data, wire.Limits{})
+	st, err := wire.Parse(data, wire.Unlimited)
 	if err != nil {
-		return "", false // too big for the usual limits, which is no reason to keep it back
+		return "", false
 	}
 	if st.Kind == wire.Presence {
 		// What somebody asks or grants with presence is no news of the moment.
@@ -47,7 +47,7 @@ func Delayed(data []byte) bool {
 	if !bytes.Contains(data, []byte(nsDelay)) {
 		return false
 	}
-	st, err := wire.Parse(data, wire.Limits{})
+	st, err := wire.Parse(data, wire.Unlimited)
 	return err != nil || st.Child(nsDelay, "delay") != nil
 }
 
@@ -62,7 +62,7 @@ func carbonOf(st *wire.Stanza) *wire.Stanza {
 			return nil
 		}
 		var err error
-		if st, err = wire.Parse(st.Bytes(c), wire.Limits{}); err != nil {
+		if st, err = wire.Parse(st.Bytes(c), wire.Unlimited); err != nil {
 			return nil
 		}
 		c = st.Child(name.space, name.local)
@@ -70,7 +70,7 @@ func carbonOf(st *wire.Stanza) *wire.Stanza {
 	if c == nil {
 		return nil
 	}
-	inner, err := wire.Parse(st.Bytes(c), wire.Limits{})
+	inner, err := wire.Parse(st.Bytes(c), wire.Unlimited)
 	if err != nil {
 		return nil
 	}

@@ -30,15 +30,16 @@ func Parse(b []byte, l Limits) (*Stanza, error) {
 	return s.stanza(b)
 }
 
+// Unlimited are the limits for what was checked before, within those of its time.
+var Unlimited = Limits{Bytes: math.MaxInt32, Depth: math.MaxInt32, Attrs: math.MaxInt32, Children: math.MaxInt32}
+
 // ParseInner looks again at the inside of a stanza that was checked before and
 // kept, with the declarations of its start tag. The Stanza is a message without
 // attributes; it does not point into inner.
 func ParseInner(decls, inner []byte) (*Stanza, error) {
 	b := AppendOpen(make([]byte, 0, len(decls)+len(inner)+len("<message></message>")), Message, Attrs{Decls: decls})
 	b = AppendClose(append(b, inner...), Message)
-	// It was within the limits of its time.
-	const any = math.MaxInt32
-	s, err := Parse(b, Limits{Bytes: any, Depth: any, Attrs: any, Children: any})
+	s, err := Parse(b, Unlimited)
 	if err != nil {
 		return nil, fmt.Errorf("parse kept stanza: %w", err)
 	}
