@@ -12,6 +12,7 @@ import (
 type pipeNet struct {
 	mu        sync.Mutex // guards what follows
 	listeners map[string]*pipeListener
+	dialed    map[string][]net.Conn // by address: the listener's ends
 }
 
 type pipeListener struct {
@@ -27,7 +28,21 @@ type pipeAddr string
 func (a pipeAddr) Network() string { return "pipe" }
 func (a pipeAddr) String() string  { return string(a) }
 
-func newPipeNet() *pipeNet { return &pipeNet{listeners: make(map[string]*pipeListener)} }
+func newPipeNet() *pipeNet {
+	return &pipeNet{listeners: make(map[string]*pipeListener), dialed: make(map[string][]net.Conn)}
+}
+
+// cut cuts all lines to these addresses.
+func (n *pipeNet) cut(addresses ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, address := range addresses {
+		for _, c := range n.dialed[address] {
+			_ = c.Close() // a pipe's does not fail
+		}
+		delete(n.dialed, address)
+	}
+}
 
 func (n *pipeNet) listen(_, address string) (net.Listener, error) {
 	n.mu.Lock()
@@ -50,6 +65,9 @@ func (n *pipeNet) dial(ctx context.Context, address string) (net.Conn, error) {
 	ours, theirs := net.Pipe()
 	select {
 	case l.conns <- theirs:
+		n.mu.Lock()
+		n.dialed[address] = append(n.dialed[address], theirs)
+		n.mu.Unlock()
 		return ours, nil
 	case <-l.closed:
 		return nil, net.ErrClosed

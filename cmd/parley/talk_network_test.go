@@ -158,6 +158,13 @@ func (s *processServer) Restart() error {
 	return nil
 }
 
+// Crash kills the process and starts another one.
+func (s *processServer) Crash() error {
+	s.d.end(syscall.SIGKILL)
+	s.d.start()
+	return nil
+}
+
 // stop ends the process in order.
 func (s *processServer) stop() error {
 	s.d.end(syscall.SIGTERM)
@@ -257,6 +264,9 @@ func (e *elsewhere) Webhooks() <-chan xmpptest.Request { return nil }
 
 // Restart is somebody else's to do.
 func (e *elsewhere) Restart() error { return fmt.Errorf("%s cannot be restarted from here", e.addr) }
+
+// Crash is somebody else's to do.
+func (e *elsewhere) Crash() error { return fmt.Errorf("%s cannot be killed from here", e.addr) }
 
 // The same talks can be played against a server that runs already, one after the
 // other, and nobody of their casts stays there.

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -192,6 +193,45 @@ func (s *talkServer) Roots() *x509.CertPool {
 
 // Webhooks is what the receiver got.
 func (s *talkServer) Webhooks() <-chan xmpptest.Request { return s.requests }
+
+// Crash starts another server on what was on disk, and cuts all lines, before the old
+// one can do anything about it. What that then writes, it writes elsewhere.
+func (s *talkServer) Crash() error {
+	dir := s.t.TempDir()
+	if err := copyFiles(dir, s.dir); err != nil {
+		return err
+	}
+	s.net.cut(talkStartTLS, talkTLS)
+	s.stop()
+	if err := <-s.ended; err != nil {
+		return err
+	}
+	var err error
+	if s.conf, err = conf.Load(filepath.Join(dir, "parley.toml"), nil); err != nil {
+		return err
+	}
+	s.dir = dir
+	s.start()
+	return nil
+}
+
+// copyFiles copies a folder, for nobody else's eyes.
+func copyFiles(to, from string) error {
+	return filepath.WalkDir(from, func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		copied := filepath.Join(to, strings.TrimPrefix(path, from))
+		if e.IsDir() {
+			return os.MkdirAll(copied, 0o700)
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(copied, text, 0o600)
+	})
+}
 
 // Restart stops the server as SIGTERM does, and starts it again.
 func (s *talkServer) Restart() error {

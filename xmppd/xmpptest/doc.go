@@ -60,6 +60,7 @@
 //	WHO drops          cuts the line
 //	wait 5m            pretend time passes (only in a synctest bubble)
 //	the server restarts
+//	the server crashes     nothing is said or written any more; then it starts again
 //
 // At the end each WHO who is still connected is asked as by "< nothing": a talk
 // tells all that the server says. Only two things are passed over unsaid, since

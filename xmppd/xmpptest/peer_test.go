@@ -29,6 +29,7 @@ type peer struct {
 	says     map[string]string
 	hooks    chan Request
 	restarts int
+	crashes  int
 }
 
 func newPeer(t *testing.T, says map[string]string) *peer {
@@ -66,6 +67,7 @@ func newPeer(t *testing.T, says map[string]string) *peer {
 func (p *peer) Roots() *x509.CertPool    { return p.roots }
 func (p *peer) Webhooks() <-chan Request { return p.hooks }
 func (p *peer) Restart() error           { p.restarts++; return nil }
+func (p *peer) Crash() error             { p.crashes++; return nil }
 
 func (p *peer) Dial(_ context.Context, how string) (net.Conn, error) {
 	ours, theirs := net.Pipe()

@@ -56,6 +56,7 @@ func TestPlay(t *testing.T) {
 		{"again after a drop", "anna/laptop signs in\nanna/laptop drops\nanna/laptop signs in"},
 		{"a password of its own", "anna/laptop signs in with \"correct horse\"\nanna/laptop < nothing"},
 		{"restart", "the server restarts\nanna/laptop signs in"},
+		{"crash", "the server crashes\nanna/laptop signs in"},
 		{"time", "anna/laptop signs in\nwait 5h"},
 		{"by hand", byHand},
 	}

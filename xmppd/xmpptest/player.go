@@ -43,7 +43,7 @@ func (s step) String() string {
 	verbs := map[verb]string{
 		doConnect: "connects", doSecure: "secures", doSignIn: "signs in", doAuthenticate: "authenticates",
 		doSend: ">", doExpect: "<", doNothing: "<", doSkip: "<", doEnd: "<", doCut: "<",
-		doClose: "closes", doDrop: "drops", doWait: "wait", doRestart: "the server restarts",
+		doClose: "closes", doDrop: "drops", doWait: "wait", doRestart: "the server restarts", doCrash: "the server crashes",
 	}
 	v := verbs[s.do]
 	if s.any {
@@ -117,7 +117,9 @@ func (p *player) step(s step) error {
 	case doWait:
 		return p.wait(s.wait)
 	case doRestart:
-		return p.restart()
+		return p.restart(s, p.server.Restart)
+	case doCrash:
+		return p.restart(s, p.server.Crash)
 	case doConnect:
 		d, err := p.device(s.who)
 		if err != nil {
@@ -216,11 +218,11 @@ func pretending() (yes bool) {
 	return true
 }
 
-// restart restarts the server when all that was sent is settled.
-func (p *player) restart() error {
+// restart lets the server end and start again when all that was sent is settled.
+func (p *player) restart(s step, how func() error) error {
 	p.settle(nil)
-	fmt.Fprintf(p.out, "the server restarts\n")
-	return p.server.Restart()
+	p.tell(s.String(), "", "")
+	return how()
 }
 
 // tell writes a line of the conversation.

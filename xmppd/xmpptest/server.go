@@ -23,6 +23,10 @@ type Server interface {
 	// Restart stops the server as its operator would and starts it again on the
 	// same files. It returns when the new one accepts connections.
 	Restart() error
+
+	// Crash ends the server as kill -9 does, with no time for anything, and starts it
+	// again on what was on disk at that moment.
+	Crash() error
 }
 
 // A Request is one that a webhook receiver got.

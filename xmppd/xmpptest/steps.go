@@ -24,6 +24,7 @@ const (
 	doDrop
 	doWait
 	doRestart
+	doCrash
 )
 
 // A step is one line of a talk, with the indented lines that belong to it.
@@ -79,8 +80,12 @@ func continues(line string) bool {
 }
 
 func (t *Talk) parseStep(st *step, line string) error {
-	if line == "the server restarts" {
+	switch line {
+	case "the server restarts":
 		st.do = doRestart
+		return nil
+	case "the server crashes":
+		st.do = doCrash
 		return nil
 	}
 	if d, ok := strings.CutPrefix(line, "wait "); ok {

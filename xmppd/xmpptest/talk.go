@@ -63,8 +63,8 @@ func Parse(path, text string) (*Talk, error) {
 // played in a synctest bubble.
 func (t *Talk) Waits() bool { return t.has(doWait) }
 
-// Restarts says whether the talk restarts the server.
-func (t *Talk) Restarts() bool { return t.has(doRestart) }
+// Restarts says whether the server ends in the talk, in whatever way, and starts again.
+func (t *Talk) Restarts() bool { return t.has(doRestart) || t.has(doCrash) }
 
 // InClear says whether somebody connects to the port that starts in clear.
 func (t *Talk) InClear() bool {
