@@ -43,6 +43,7 @@ type rsmXML struct {
 	Max    *string `xml:"max"`
 	After  *string `xml:"after"`
 	Before *string `xml:"before"`
+	Index  *string `xml:"index"`
 }
 
 // maxIDs bounds the ids field; an id is looked up by itself.
@@ -108,6 +109,10 @@ func (q *Query) form(f *formXML) error {
 }
 
 func (q *Query) page(s *rsmXML) error {
+	if s.Index != nil {
+		// XEP-0059 §2.6: no place in an archive is known by its number.
+		return wire.StanzaError{Condition: wire.FeatureNotImplemented, Text: "pages are found by ids, not by an index"}
+	}
 	if s.Max != nil {
 		n, err := strconv.ParseUint(*s.Max, 10, 31)
 		if err != nil {
