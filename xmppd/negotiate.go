@@ -98,7 +98,7 @@ func (n *negotiation) secure(direct bool) error {
 	conn := tls.Server(n.raw, certs.forHello(&n.leaf))
 	n.raw.SetDeadline(earlier(n.deadline, time.Now().Add(n.limits.Handshake)))
 	if err := conn.Handshake(); err != nil {
-		return fmt.Errorf("TLS handshake: %w", err)
+		return handshakeError{err}
 	}
 	n.raw.SetDeadline(n.deadline)
 	n.conn = conn
@@ -107,6 +107,12 @@ func (n *negotiation) secure(direct bool) error {
 	n.in.Restart(conn)
 	return nil
 }
+
+// A handshakeError ends a connection on which nothing more can be said: in clear it must
+// not (RFC 6120 §5.4.3.2; I1), and there is nothing else.
+type handshakeError struct{ error }
+
+func (e handshakeError) Error() string { return "TLS handshake: " + e.error.Error() }
 
 func (n *negotiation) startTLS() error {
 	if err := n.open(); err != nil {
@@ -353,6 +359,9 @@ func saslFailureOf(err error) error {
 func (n *negotiation) refuse(err error) {
 	var stream wire.StreamError
 	switch {
+	case errors.As(err, new(handshakeError)):
+		n.log.Debug("negotiation ended", "err", err)
+		return
 	case errors.As(err, &stream):
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
 		n.log.Debug("left before signing in", "err", err)

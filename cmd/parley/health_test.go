@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -181,6 +182,37 @@ func TestNothingInClear(t *testing.T) {
 	}
 	if status, _ := d.get("/healthz"); status != http.StatusOK {
 		t.Errorf("/healthz over TLS: %d", status)
+	}
+}
+
+// Where a handshake fails or never comes, nobody is there with whom a word could be
+// exchanged: RFC 6120 §5.4.3.2, and I1.
+func TestNothingWithoutAHandshake(t *testing.T) {
+	const header = "<stream:stream to='desk.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
+	const starttls = header + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
+	for _, text := range []string{"", "<iq/>", "\x16\x03\x01\x00\x05hello", header} {
+		for port, before := range map[string]string{talkTLS: "", talkStartTLS: starttls} {
+			synctest.Test(t, func(t *testing.T) {
+				s := annasDesk(t)
+				conn, err := s.net.dial(t.Context(), port)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				go io.WriteString(conn, before+text) // ends with the connection
+				all, err := io.ReadAll(conn)
+				if err != nil {
+					t.Error(err)
+				}
+				got := string(all)
+				if before != "" {
+					_, got, _ = strings.Cut(got, "<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+				}
+				if got != "" && (len(got) != 7 || got[0] != 21) { // at most an alert of TLS
+					t.Errorf("%q on %s, and no handshake: %q", text, port, got)
+				}
+			})
+		}
 	}
 }
 
