@@ -68,7 +68,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 		return nil, nil
 	}
 	s := newSession(n.agent, address.Resourcepart())
-	s.since, s.password = n.began, n.password
+	s.since, s.password, s.bound = n.began, n.password, time.Now().UnixMilli()
 	n.epoch = newEpoch(n.conn, n.in)
 	s.epoch = n.epoch
 	// Nothing is written for it until the answer to bind is out.

@@ -34,6 +34,7 @@ type Session struct {
 	resource string
 	address  string // full JID
 	id       string // for the log
+	bound    int64  // milliseconds; 0 if a server before this one bound it
 
 	heard atomic.Int64 // the server's tick when bytes came last
 

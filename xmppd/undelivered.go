@@ -2,7 +2,6 @@ package xmppd
 
 import (
 	"bytes"
-	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
@@ -38,7 +37,7 @@ func (s *Session) missed(st *wire.Stanza, at int64) bool {
 	copied := im.Copied(kind, st)
 	for _, o := range s.agent.list() {
 		// Devices that signed in later have not got it.
-		if o.since <= at*int64(time.Millisecond) && (forAll && o.takes() || copied && o.wantsCopies()) {
+		if o.bound <= at && (forAll && o.takes() || copied && o.wantsCopies()) {
 			return false
 		}
 	}

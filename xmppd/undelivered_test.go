@@ -52,7 +52,7 @@ func TestWhoHearsOfWhatWasLeftBehind(t *testing.T) {
 			tablet.carbons = true
 			laptop.rememberCopied("1", bob.bare)
 			phone, desk := bob.away("phone"), bob.away("desk")
-			desk.presence.available, desk.carbons, desk.since = true, true, 50e6 // 50 ms
+			desk.presence.available, desk.carbons, desk.bound = true, true, 50
 
 			text := c.in
 			if strings.Contains(text, "%s") {
