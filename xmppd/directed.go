@@ -19,7 +19,7 @@ func (s *Session) direct(st *wire.Stanza) {
 	case t.agent == nil:
 		return // nobody there is nobody told
 	case len(st.Type) > 0:
-		delete(s.directed, t.prepared())
+		delete(s.directed, t.address)
 	case !s.tell(t):
 		s.answerError(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "known to too many already"})
 		return
@@ -34,7 +34,7 @@ func (s *Session) tell(t *target) bool {
 	if t.agent == nil {
 		return true
 	}
-	to := t.prepared()
+	to := t.address
 	if s.directed[to] == nil && len(s.directed) >= maxDirected {
 		return false
 	}

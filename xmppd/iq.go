@@ -117,7 +117,7 @@ func (s *Session) forwardRequest(st *wire.Stanza, t *target) {
 func (s *Session) forwardAnswer(st *wire.Stanza) {
 	if t := s.target(st.To); t.fate(im.Answer) == im.ToDevice {
 		s.forward(st, t)
-		s.answered(st.ID, t.prepared())
+		s.answered(st.ID, t.address)
 	}
 }
 

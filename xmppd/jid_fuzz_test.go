@@ -72,7 +72,7 @@ func resolves(t *testing.T, s *Session, text string, j jid.JID, err error) {
 	}
 	// RFC 7622 §3.1: each part of 1 to 1023 bytes. One that is no prepared JID any more
 	// would be stored, and be refused when it is read again.
-	prepared := got.prepared()
+	prepared := got.address
 	if len(j.Localpart()) > 1023 || len(j.Resourcepart()) > 1023 || prepared != j.String() {
 		t.Errorf("resolve(%q) leads to %q, parsed as %q", text, prepared, j)
 	}

@@ -17,6 +17,7 @@ import (
 // A target is where a 'to' leads.
 type target struct {
 	to       string // as it was written
+	address  string // the same prepared, where it may be an agent's
 	agent    *agent // nil: nobody of this account
 	resource string
 	place    im.Place // where it leads if not to an agent
@@ -64,14 +65,6 @@ func (t *target) stale() bool {
 	return t.agent == nil && t.place == im.Nobody || t.agent != nil && t.agent.removed.Load()
 }
 
-// prepared is the target's address in one spelling.
-func (t *target) prepared() string {
-	if t.resource == "" {
-		return t.agent.bare
-	}
-	return t.agent.bare + "/" + t.resource
-}
-
 func (s *Session) resolve(to string) *target {
 	t := &target{to: to}
 	if to == "" || to == s.agent.account.domain {
@@ -88,7 +81,7 @@ func (s *Session) resolve(to string) *target {
 	case j.Localpart() == "":
 		t.place = im.Domain
 	default:
-		t.place = im.Nobody
+		t.place, t.address = im.Nobody, j.String()
 		t.agent, t.resource = s.agent.account.agent(j.Localpart()), j.Resourcepart()
 	}
 	return t
@@ -222,7 +215,7 @@ func (s *Session) outgoing(st *wire.Stanza, t *target, kind im.Kind) *outgoing {
 	m.copied, m.live = im.Copied(kind, st), false
 	inner := im.Cleaned(st, s.agent.account.owns)
 	m.msg = store.Message{
-		Type: kind.MessageType(), From: s.address, To: t.to, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
+		Type: kind.MessageType(), From: s.address, To: t.address, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
 	}
 	b := make([]byte, 0, len(inner)+len(st.Decls)+len(m.msg.From)+len(m.msg.To)+len(m.msg.ID)+stanzaOverhead)
 	b = wire.AppendOpen(b, wire.Message, wire.Attrs{
@@ -328,7 +321,7 @@ func (s *Session) forwardError(st *wire.Stanza, t *target) {
 // bounce answers a message that could not be kept.
 func (s *Session) bounce(m *outgoing, e wire.StanzaError) {
 	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{
-		Type: "error", ID: []byte(m.msg.ID), To: s.address, From: m.msg.To,
+		Type: "error", ID: []byte(m.msg.ID), To: s.address, From: m.target.to,
 	})
 	b = wire.AppendClose(e.AppendTo(b), wire.Message)
 	s.push(item{data: b, stanza: true})

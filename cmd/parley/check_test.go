@@ -1,10 +1,13 @@
 package main
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"parley.im/parley/conf"
 )
 
 // check tells everything at once: configuration aside, since without it there is
@@ -66,5 +69,22 @@ func TestNoConfiguration(t *testing.T) {
 	t.Setenv("PARLEY_CONFIG", config)
 	if _, prose, err := typed(t, "", "check"); err != nil {
 		t.Errorf("check with $PARLEY_CONFIG: %s", prose)
+	}
+}
+
+// Rule 8: a domain that is not written as addresses are prepared would be nobody's, so
+// the server does not begin with it (RFC 7622 §3.2).
+func TestServeRefusesADomainThatNobodyReaches(t *testing.T) {
+	dir, _ := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")
+	f, err := conf.Load(filepath.Join(dir, "parley.toml"), []string{"account.desk.domain=xn--bcher-kva.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(t.Context(), f, slog.New(slog.DiscardHandler), realWorld)
+	if err == nil {
+		s.close()
+	}
+	if err == nil || !strings.Contains(err.Error(), `not a domain as addresses have it: "xn--bcher-kva.example"`) {
+		t.Errorf("newServer: %v", err)
 	}
 }

@@ -79,7 +79,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 
 	// The data folder, which is nobody else's from here on, and the keys.
 	certificates, faults := loadCertificates(f)
-	if len(faults) > 0 {
+	if faults = append(faults, checkDomains(f)...); len(faults) > 0 {
 		return several(faults)
 	}
 	if s.release, err = waitForData(ctx, f.Data, nil); err != nil {
@@ -368,7 +368,7 @@ func (s *server) reload(ctx context.Context) error {
 		return err
 	}
 	certificates, faults := loadCertificates(f)
-	if len(faults) > 0 {
+	if faults = append(faults, checkDomains(f)...); len(faults) > 0 {
 		return several(faults)
 	}
 	err = s.AccountsChanged(ctx)
