@@ -13,6 +13,8 @@ import (
 // Every engine's account can be signed in to.
 var _ Store = store.Account(nil)
 
+// Rule 14: who offers a binding offers tls-server-end-point (XEP-0440 §3), and nobody is
+// offered tls-unique.
 func TestOffer(t *testing.T) {
 	all := []string{
 		"SCRAM-SHA-512-PLUS", "SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS",

@@ -34,6 +34,7 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
+// Rules 11 and 12 among others.
 func TestDenied(t *testing.T) {
 	o := newOfficeWithAnna(t, Config{Lockout: Lockout{Off: true}})
 	base := client{mechanism: "SCRAM-SHA-256", gs2: "n,,", name: "anna", password: password}

@@ -116,6 +116,7 @@ var bindings = []struct {
 	{"data without binding", "SCRAM-SHA-256", "n,,", "exported", channel, offered, nil, ErrBinding},
 }
 
+// Rule 11: RFC 5802 §6, RFC 9266 §2.
 func TestChannelBinding(t *testing.T) {
 	for _, test := range bindings {
 		t.Run(test.name, func(t *testing.T) {

@@ -49,7 +49,7 @@ func vectorServer(t testing.TB, v map[string]string) *Server {
 	return s
 }
 
-// The published examples, letter by letter.
+// The published examples, letter by letter; rule 13 (XEP-0474, XEP-0515) among them.
 func TestVectors(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/vectors/scram-*.txt")
 	if err != nil || len(files) < 5 {

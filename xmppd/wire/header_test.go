@@ -37,6 +37,7 @@ func TestHeader(t *testing.T) {
 	}
 }
 
+// Rule 3.
 func TestBadHeaders(t *testing.T) {
 	const attrs = ` xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' version='1.0'`
 	for _, c := range []struct{ name, in, want string }{

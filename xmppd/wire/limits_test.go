@@ -12,6 +12,7 @@ import (
 // small is shared by the tests of limits.
 var small = Limits{Bytes: 400, Depth: 4, Attrs: 3, Children: 5}
 
+// Rule 4.
 func TestLimits(t *testing.T) {
 	pad := func(n int) string { return strings.Repeat("x", n) }
 	for _, c := range []struct{ name, in, want string }{

@@ -9,6 +9,7 @@ import (
 	"testing/iotest"
 )
 
+// Rule 3.
 func TestBadElementsEndTheStream(t *testing.T) {
 	for _, c := range bad(t) {
 		r := opened(t, strings.NewReader("<presence/>\n"+c.in+"<presence/>"), Limits{})
@@ -210,6 +211,7 @@ func TestPendingAndBuffered(t *testing.T) {
 	}
 }
 
+// Rule 10.
 func TestRestart(t *testing.T) {
 	// STARTTLS: what the plain connection sent ahead is gone.
 	plain := strings.NewReader(header + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/><message><body>smuggled</body></message>")
