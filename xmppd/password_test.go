@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -60,4 +61,31 @@ func TestPasswordChangeIsListedWhereItIsOn(t *testing.T) { // XEP-0077 §10
 			t.Errorf("with the option %t it is listed: %t", on, listed)
 		}
 	}
+}
+
+// Whatever asks for a new password gives one or is refused with a sentence.
+func FuzzNewPassword(f *testing.F) {
+	for _, inner := range []string{
+		"<username>anna</username><password>velvet-anvil-52</password>", "<password>x</password>", "<password/>", "<remove/>", "",
+		"<username>bob</username><password>x</password>", "<username>ＡＮＮＡ</username><password><![CDATA[<x>]]></password>",
+		"<password>a<b/>c</password>", "<password xmlns='urn:x'>x</password>", "<x xmlns='jabber:x:data' type='submit'><field var='password'><value>x</value></field></x>",
+		"<username>anna</username><username>bob</username><password>x</password>", "<username>an&#x200B;na</username><password>x</password>",
+	} {
+		f.Add(inner)
+	}
+	s := &Session{agent: &agent{name: "anna"}}
+	f.Fuzz(func(t *testing.T, inner string) {
+		st, err := wire.Parse([]byte("<iq type='set' id='c1'><query xmlns='jabber:iq:register'>"+inner+"</query></iq>"), wire.Limits{})
+		if err != nil || len(st.Children) != 1 {
+			return
+		}
+		password, err := s.newPassword(st, &st.Children[0])
+		var refused wire.StanzaError
+		switch {
+		case err != nil && (password != "" || !errors.As(err, &refused)):
+			t.Errorf("%q: %q and %v", inner, password, err)
+		case err == nil && password == "":
+			t.Errorf("%q: no password, and no error", inner)
+		}
+	})
 }
