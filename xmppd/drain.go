@@ -13,6 +13,11 @@ import (
 // hands it to one (XEP-0160; rule 23). What is said meanwhile it hands over as well,
 // in its order. It is the puller of its session; all but session and agent is
 // guarded by the agent's mu.
+//
+// XEP-0160 §2 refuses a message with service-unavailable when its recipient's queue is
+// full. There is no such queue here: what waits is the log, which the archive needs in any
+// case, and no agent has a quota of it. When the disk is full the sender is told to try
+// again later (storeError).
 type drain struct {
 	session *Session
 	agent   *agent

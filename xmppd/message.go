@@ -117,7 +117,8 @@ type outgoing struct {
 	kind    im.Kind
 	at      time.Time
 	size    int
-	copied  bool // goes to other devices as well (XEP-0280)
+	toOwn   bool // is copied to the sender's other devices (XEP-0280) ...
+	copied  bool // ... and to the recipient's
 	live    bool // not kept: delivered by the reader at once
 
 	msg    store.Message
@@ -212,7 +213,8 @@ func (s *Session) open(t *target, now time.Time) error {
 func (s *Session) outgoing(st *wire.Stanza, t *target, kind im.Kind) *outgoing {
 	m := newOutgoing()
 	m.session, m.target, m.kind, m.at, m.size = s, t, kind, time.Now(), st.Size()
-	m.copied, m.live = im.Copied(kind, st), false
+	m.toOwn, m.copied = im.Copies(kind, st)
+	m.live = false
 	inner := im.Cleaned(st, s.agent.account.owns)
 	m.msg = store.Message{
 		Type: kind.MessageType(), From: s.address, To: t.address, ID: string(st.ID), OriginID: im.OriginID(st), Lang: string(st.Lang),
@@ -270,7 +272,7 @@ func (m *outgoing) committed() {
 	default:
 		s.server.Stats.Messages.Add(1)
 		t.agent.deliver(m, op.Ordinal)
-		if m.copied {
+		if m.toOwn {
 			s.agent.copySent(m, op.Ordinal)
 		}
 	}
@@ -300,7 +302,7 @@ func (m *outgoing) release() {
 func (s *Session) send(m *outgoing) {
 	m.live = true
 	m.target.agent.deliver(m, 0)
-	if m.copied {
+	if m.toOwn {
 		s.agent.copySent(m, 0)
 	}
 	m.release()

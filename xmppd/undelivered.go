@@ -34,7 +34,7 @@ func (s *Session) missed(st *wire.Stanza, at int64) bool {
 		return false
 	}
 	forAll := s.resolve(string(st.To)).resource != s.resource
-	copied := im.Copied(kind, st)
+	_, copied := im.Copies(kind, st)
 	for _, o := range s.agent.list() {
 		// Devices that signed in later have not got it.
 		if o.bound <= at && (forAll && o.takes() || copied && o.wantsCopies()) {

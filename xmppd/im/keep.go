@@ -64,20 +64,32 @@ func isRequest(c *wire.Child) bool {
 	return string(c.Name) == "request" || string(c.Name) == "markable"
 }
 
-// Copied says whether a message is copied to its owner's other devices (XEP-0280
-// §6.1; rule 37).
-func Copied(k Kind, m *wire.Stanza) bool {
-	if m.Child(nsCarbons, "private") != nil || m.Child(nsHints, "no-copy") != nil {
-		return false
+// Copies says whether a message is copied to its sender's other devices, and to its
+// recipient's (XEP-0280 §6.1; rule 37).
+func Copies(k Kind, m *wire.Stanza) (sent, received bool) {
+	if k == Groupchat || k == ErrorMessage || m.Child(nsCarbons, "private") != nil || m.Child(nsHints, "no-copy") != nil {
+		return false, false
 	}
-	switch k {
-	case Chat:
-		// A copy of what a room's occupant says privately comes from the room itself.
-		return m.Child(nsMUCUser, "x") == nil
-	case Normal:
-		return Spoken(m) || instant(m)
+	sent = k == Chat || k == Normal && Spoken(m) || instant(m)
+	room := m.Child(nsMUCUser, "x")
+	switch {
+	case room == nil:
+		return sent, sent
+	case invites(m, room):
+		return true, true
 	}
-	return false
+	// What a room's occupant says privately reaches the recipient's devices from the room
+	// itself.
+	return sent, false
+}
+
+// invites says whether a room's element is an invitation through the room (XEP-0045
+// §7.8.2).
+func invites(m *wire.Stanza, room *wire.Child) bool {
+	var x struct {
+		Invitations []struct{} `xml:"http://jabber.org/protocol/muc#user invite"`
+	}
+	return m.Decode(room, &x) == nil && len(x.Invitations) > 0
 }
 
 // instant says whether a message without a body is of the kind that people chat
