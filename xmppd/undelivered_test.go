@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -94,5 +95,43 @@ func TestAnAnswerSettlesTheRequest(t *testing.T) {
 	}
 	if fmt.Sprint(got) != "[false true false false false true]" {
 		t.Errorf("answered: %v", got)
+	}
+}
+
+// Which requests were answered is known after a restart, too; so is what was kept back
+// for a device that nobody looks at, which is only queued then (rules 35 and 55).
+func TestWhatWasAnsweredOutlivesTheProcess(t *testing.T) {
+	l := testLimits
+	l.Queue, l.QueueBytes = 100, 10000
+	bob := newTestAgent(newTestServer(t, l), "bob")
+	anna := newAgent(bob.account, store.Agent{ID: 2, Name: "anna"})
+	bob.account.agents["anna"] = anna
+	laptop := anna.away("laptop")
+	phone := bob.away("phone")
+	phone.sm.enabled, phone.sm.on, phone.sm.resumable = true, true, true
+	for _, id := range []string{"1", "2"} {
+		phone.push(item{data: []byte("<iq type='get' id='" + id + "' to='bob@desk.example/phone' from='anna@desk.example/laptop'><q xmlns='x'/></iq>"), stanza: true})
+	}
+	phone.take(new(worker))
+	phone.answered([]byte("1"), laptop.address)
+	phone.push(presenceFrom("carol@desk.example/x", ""))
+	if len(phone.out.held) != 1 {
+		t.Fatal("nothing is kept back")
+	}
+	r, ok := phone.save()
+	var v savedSession
+	if err := json.Unmarshal(r.State, &v); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+
+	bob.sessions = nil
+	bob.restore(&v, phone.server.config.Resume)
+	again := bob.list()[0]
+	if text := again.queued(); !strings.Contains(text, "from='carol@desk.example/x'") || !strings.Contains(text, "urn:xmpp:delay") {
+		t.Errorf("queued after the restart: %q, want the presence with its time", text)
+	}
+	again.gone()
+	if got := laptop.queued(); strings.Contains(got, "id='1'") || !strings.Contains(got, "<iq type='error' id='2'") {
+		t.Errorf("the one who asked got %q, want an error for 2 alone", got)
 	}
 }

@@ -1,6 +1,10 @@
 package im
 
-import "testing"
+import (
+	"testing"
+
+	"parley.im/parley/xmppd/wire"
+)
 
 func TestCanWait(t *testing.T) { // rule 55; XEP-0352 §3.2
 	const (
@@ -60,4 +64,32 @@ func TestDelayed(t *testing.T) { // XEP-0203 §2
 			t.Errorf("Delayed(%s) = %t, want %t", in, got, want)
 		}
 	}
+}
+
+// Whatever a stanza holds, it is looked at without a fault, and what somebody said does
+// not wait.
+func FuzzCanWait(f *testing.F) {
+	for _, s := range []string{
+		"<presence type='unavailable' from='a@b/c'></presence>",
+		"<message type='headline'><body>News</body></message>",
+		"<message type='chat'><composing xmlns='http://jabber.org/protocol/chatstates'/><thread>t</thread></message>",
+		"<message><sent xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client' type='chat'>" +
+			"<paused xmlns='http://jabber.org/protocol/chatstates'/></message></forwarded></sent></message>",
+		"<iq type='get' id='1'><x xmlns='y'/></iq>",
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, waits := CanWait(data)
+		st, err := wire.Parse(data, wire.Unlimited)
+		if err != nil || !waits {
+			if waits {
+				t.Errorf("%q waits although it is no stanza", data)
+			}
+			return
+		}
+		if st.Kind == wire.IQ || st.Kind == wire.Message && string(st.Type) != "headline" && Spoken(st) && carbonOf(st) == nil {
+			t.Errorf("%q waits", data)
+		}
+	})
 }
