@@ -12,15 +12,16 @@ const maxDirected = 256
 func (s *Session) direct(st *wire.Stanza) {
 	t := s.target(st.To)
 	fate := t.fate(im.Presence)
+	if len(st.Type) > 0 && t.agent != nil {
+		delete(s.directed, t.address)
+	}
 	switch {
 	case fate == im.Refuse:
 		s.answerError(st, t.refusal())
 		return
-	case t.agent == nil:
-		return // nobody there is nobody told
-	case len(st.Type) > 0:
-		delete(s.directed, t.address)
-	case !s.tell(t):
+	case fate == im.Drop:
+		return
+	case len(st.Type) == 0 && !s.tell(t):
 		s.answerError(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "known to too many already"})
 		return
 	}
@@ -31,9 +32,6 @@ func (s *Session) direct(st *wire.Stanza) {
 // tell remembers that a target is told of this session's presence, and must be told
 // of its end (rule 30); false if there are too many.
 func (s *Session) tell(t *target) bool {
-	if t.agent == nil {
-		return true
-	}
 	to := t.address
 	if s.directed[to] == nil && len(s.directed) >= maxDirected {
 		return false

@@ -149,7 +149,9 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	s.sm = smState{enabled: true, on: true, resumable: true, id: v.ID, acked: v.Acked}
 	s.lostAt = s.server.tick.Load() - int64((s.server.config.Resume-left)/time.Second)
 	for _, to := range v.Directed {
-		s.tell(s.resolve(to))
+		if t := s.resolve(to); t.agent != nil {
+			s.tell(t)
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
