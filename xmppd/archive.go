@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"errors"
+	"math"
 
 	"mellium.im/xmpp/jid"
 
@@ -40,9 +41,10 @@ func (s *Session) archive(st *wire.Stanza, c *wire.Child, set bool) {
 type archivePage struct {
 	session *Session
 	query   im.Query
-	page    store.Page
-	peer    string // only what was said from or to this full JID
-	none    bool   // nothing can match
+	all     store.Page // what the filters leave
+	page    store.Page // the part of it that was asked for
+	peer    string     // only what was said from or to this full JID
+	none    bool       // nothing can match
 	iq      *wire.Stanza
 }
 
@@ -54,33 +56,42 @@ func (s *Session) parsePage(ctx context.Context, st *wire.Stanza, c *wire.Child)
 		return nil, err
 	}
 	p := &archivePage{session: s, query: q, iq: &wire.Stanza{ID: clone(st.ID), To: clone(st.To)}}
-	limit := s.server.config.ArchivePage
-	if q.Max >= 0 {
-		limit = min(q.Max, limit)
-	}
-	p.page = store.Page{Agent: s.agent.id, Start: q.Start, End: q.End, Max: limit, Backwards: q.Last}
-	for _, id := range []struct {
-		text  string
-		set   *store.Ordinal
-		later bool
-	}{{q.After, &p.page.After, true}, {q.AfterID, &p.page.After, true}, {q.Before, &p.page.Before, false}, {q.BeforeID, &p.page.Before, false}} {
-		if id.text == "" {
-			continue
-		}
-		o, err := s.ordinal(ctx, id.text)
-		if err != nil {
-			return nil, err
-		}
-		if *id.set == 0 || id.later == (o > *id.set) {
-			*id.set = o
-		}
+	p.all = store.Page{Agent: s.agent.id, Start: q.Start, End: q.End, Max: math.MaxInt}
+	if err := s.between(ctx, &p.all, q.AfterID, q.BeforeID); err != nil {
+		return nil, err
 	}
 	if q.With != "" {
 		if err := p.with(ctx, q.With); err != nil {
 			return nil, err
 		}
 	}
-	return p, nil
+	p.page = p.all
+	p.page.Max, p.page.Backwards = s.server.config.ArchivePage, q.Last
+	if q.Max >= 0 {
+		p.page.Max = min(q.Max, p.page.Max)
+	}
+	return p, s.between(ctx, &p.page, q.After, q.Before)
+}
+
+// between narrows a page to what lies between two archive ids.
+func (s *Session) between(ctx context.Context, p *store.Page, after, before string) error {
+	if after != "" {
+		o, err := s.ordinal(ctx, after)
+		if err != nil {
+			return err
+		}
+		p.After = max(p.After, o)
+	}
+	if before != "" {
+		o, err := s.ordinal(ctx, before)
+		if err != nil {
+			return err
+		}
+		if p.Before == 0 || o < p.Before {
+			p.Before = o
+		}
+	}
+	return nil
 }
 
 // ordinal is the record behind an archive id that this agent may use.
@@ -94,10 +105,12 @@ func (s *Session) ordinal(ctx context.Context, id string) (store.Ordinal, error)
 		}
 	}
 	if errors.Is(err, store.ErrNotFound) {
-		return 0, wire.StanzaError{Condition: wire.ItemNotFound, Text: "no message with this id in this archive"}
+		return 0, errNoMessage
 	}
 	return o, err
 }
+
+var errNoMessage = wire.StanzaError{Condition: wire.ItemNotFound, Text: "no message with this id in this archive"}
 
 func (p *archivePage) with(ctx context.Context, with string) error {
 	s := p.session
@@ -115,7 +128,7 @@ func (p *archivePage) with(ctx context.Context, with string) error {
 	if j.Resourcepart() != "" {
 		p.peer = j.String()
 	}
-	p.page.With, err = a.store.FindDirect(ctx, s.agent.id, peer.id)
+	p.all.With, err = a.store.FindDirect(ctx, s.agent.id, peer.id)
 	if errors.Is(err, store.ErrNotFound) {
 		p.none, err = true, nil
 	}

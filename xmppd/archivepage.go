@@ -3,8 +3,10 @@ package xmppd
 import (
 	"context"
 	"errors"
-	"math"
 	"slices"
+	"strings"
+
+	"mellium.im/xmpp/jid"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
@@ -44,24 +46,18 @@ func (p *archivePage) refusal(err error) item {
 
 // read collects one page.
 func (p *archivePage) read(ctx context.Context) (items []item, fin im.Fin, err error) {
-	fin.Count = -1
+	fin.Index, fin.Count = -1, -1
 	switch {
 	case p.none:
-		return nil, im.Fin{Complete: true}, nil
+		fin.Complete, fin.Count = true, 0
+		return nil, fin, nil
 	case p.page.Max == 0:
 		fin.Count, err = p.count(ctx)
 		fin.Complete = fin.Count == 0
 		return nil, fin, err
 	}
 	c := &collector{page: p, max: p.page.Max}
-	if len(p.query.IDs) > 0 {
-		c.max = len(p.query.IDs)
-		err = p.readIDs(ctx, c.add)
-		fin.Complete = !c.full
-	} else {
-		fin.Complete, err = p.collect(ctx, c)
-	}
-	if err != nil {
+	if fin.Complete, err = p.find(ctx, c); err != nil {
 		return nil, fin, err
 	}
 	items = c.items
@@ -69,13 +65,28 @@ func (p *archivePage) read(ctx context.Context) (items []item, fin im.Fin, err e
 	if n := len(items); n > 0 {
 		fin.First, fin.Last = v.ID(items[0].ordinal), v.ID(items[n-1].ordinal)
 	}
-	if fin.Complete && p.page.After == 0 && p.page.Before == 0 {
-		fin.Count = len(items)
+	if err := p.position(ctx, &fin, len(items)); err != nil {
+		return nil, fin, err
 	}
-	if p.query.Flip { // XEP-0313 §4.4: within the page only
+	if p.query.Flip { // XEP-0313 §4.3.4: within the page only
 		slices.Reverse(items)
 	}
 	return items, fin, nil
+}
+
+// find collects what belongs on the page and says whether nothing more follows in its
+// direction.
+func (p *archivePage) find(ctx context.Context, c *collector) (complete bool, err error) {
+	if p.peer != "" {
+		c.max++ // the store does not know whether anything that follows matches
+	}
+	if len(p.query.IDs) > 0 {
+		complete, err = true, p.readIDs(ctx, p.page, c.add)
+	} else {
+		complete, err = p.collect(ctx, c)
+	}
+	cut := c.cut(p.page.Max)
+	return complete && !cut && !c.full, err
 }
 
 // A collector gathers the results of one page.
@@ -91,6 +102,7 @@ type collector struct {
 // shown (another device's, or destroyed) make it no shorter.
 func (p *archivePage) collect(ctx context.Context, c *collector) (complete bool, err error) {
 	part := p.page
+	part.Max = c.max
 	for {
 		var first, last store.Ordinal
 		sub := &collector{page: p, max: part.Max}
@@ -166,65 +178,43 @@ func (c *collector) trim(backwards bool) {
 	}
 }
 
+// cut drops what is more than a page of max holds, and says whether there was any.
+func (c *collector) cut(max int) bool {
+	more := len(c.items) - max
+	switch {
+	case more <= 0:
+		return false
+	case c.page.page.Backwards:
+		c.items = c.items[more:]
+	default:
+		c.items = c.items[:max]
+	}
+	return true
+}
+
 // matches says whether the query's filters let a message through that the store
 // does not filter.
 func (p *archivePage) matches(e *store.Entry, m *store.Message) bool {
 	switch {
-	case p.peer != "" && m.From != p.peer && m.To != p.peer:
+	case p.peer != "" && m.From != p.peer && !p.isPeer(m.To):
 		return false
 	case len(p.query.IDs) == 0:
 		return true
 	}
-	return (p.page.With == 0 || e.Conversation == p.page.With) &&
+	return (p.all.With == 0 || e.Conversation == p.all.With) &&
 		(p.query.Start.IsZero() || !e.At.Before(p.query.Start)) && (p.query.End.IsZero() || !e.At.After(p.query.End))
 }
 
+// isPeer compares a 'to', which stands there as the sender wrote it (rule 8).
+func (p *archivePage) isPeer(to string) bool {
+	if to == p.peer || !strings.Contains(to, "/") {
+		return to == p.peer
+	}
+	j, err := jid.Parse(to)
+	return err == nil && j.String() == p.peer
+}
+
 var errEnough = errors.New("page is full")
-
-// count is how many messages the query matches.
-func (p *archivePage) count(ctx context.Context) (int, error) {
-	st := p.session.agent.account.store
-	if p.peer == "" && len(p.query.IDs) == 0 {
-		return st.Count(ctx, p.page)
-	}
-	n := 0
-	add := func(e *store.Entry) error {
-		if e.Locked || e.Kind != store.KindMessage {
-			return nil
-		}
-		m, err := store.ParseMessage(e.Data)
-		if err == nil && p.matches(e, &m) {
-			n++
-		}
-		return err
-	}
-	if len(p.query.IDs) > 0 {
-		err := p.readIDs(ctx, add)
-		return n, err
-	}
-	all := p.page
-	all.Max = math.MaxInt
-	_, err := st.Page(ctx, all, add)
-	return n, err
-}
-
-// readIDs reads single messages; one that is not there fails all (XEP-0313 §4.1.4).
-func (p *archivePage) readIDs(ctx context.Context, add func(*store.Entry) error) error {
-	var list []store.Ordinal
-	for _, id := range p.query.IDs {
-		o, err := p.session.ordinal(ctx, id)
-		if err != nil {
-			return err
-		}
-		list = append(list, o)
-	}
-	slices.Sort(list)
-	err := p.session.agent.account.store.Entries(ctx, slices.Compact(list), add)
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
-}
 
 // seen is the range of the log that this page shows without a gap, so that it need
 // not be offered again as offline messages (rule 23); zero if there is none.

@@ -1,7 +1,6 @@
 package xmppd
 
 import (
-	"encoding/xml"
 	"fmt"
 	"slices"
 	"strings"
@@ -126,7 +125,7 @@ func (d *desk) fate(from *Session, name, kind, address, id, want string) {
 	if !slices.Equal(got, hears) {
 		d.t.Errorf("%s %s to %s (%s): %v heard of it, want %v", kind, name, address, want, got, hears)
 	}
-	if answer := answerTo(from.hears(d.t)); answer != refusedAs(address) && want == "E" || (answer == "") == (want == "E" || want == "V") {
+	if answer := answerTo(d.t, from.hears(d.t)); answer != refusedAs(address) && want == "E" || (answer == "") == (want == "E" || want == "V") {
 		d.t.Errorf("%s %s to %s (%s): the sender got %q", kind, name, address, want, answer)
 	}
 	keeps := strings.Contains("OAD", want) && name == "message" && (kind == "chat" || kind == "normal")
@@ -152,15 +151,13 @@ func (d *desk) addressed(address string) string {
 
 // answerTo is what a sender heard: the condition of an error, or the type of another
 // answer; "" for silence.
-func answerTo(got []*wire.Stanza) string {
+func answerTo(t *testing.T, got []*wire.Stanza) string {
+	t.Helper()
 	if len(got) != 1 {
 		return strings.Repeat("?", len(got))
 	}
-	var e struct {
-		Conditions []struct{ XMLName xml.Name } `xml:",any"`
-	}
-	if c := got[0].Child(wire.NSClient, "error"); c != nil && got[0].Decode(c, &e) == nil {
-		return e.Conditions[0].XMLName.Local
+	if condition := refusedWith(t, got[0]); condition != "" {
+		return condition
 	}
 	return string(got[0].Type)
 }

@@ -53,7 +53,7 @@ func (d *desk) sent(from *Session, kind, to, name string) string {
 	}
 	from.hears(d.t)
 	from.says(d.t, "<message type='%s' to='%s'><body>Hello</body></message>", kind, to)
-	if answer := answerTo(from.hears(d.t)); answer != "" {
+	if answer := answerTo(d.t, from.hears(d.t)); answer != "" {
 		return answer
 	}
 	var got []string

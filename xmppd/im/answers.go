@@ -36,6 +36,7 @@ var (
 		NSVersion,
 		NSArchive,
 		NSArchive + "#extended",
+		NSArchive + "#groupchat-field",
 		NSPing,
 		nsStanzaID,
 		NSTime,

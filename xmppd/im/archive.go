@@ -3,6 +3,7 @@ package im
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"parley.im/parley/store"
@@ -14,7 +15,7 @@ type Query struct {
 	ID         string // queryid, repeated in each result
 	With       string // a JID, or ""
 	Start, End time.Time
-	IDs        []string // only these; XEP-0313 §4.1.4
+	IDs        []string // only these; XEP-0313 §4.1.3
 	AfterID    string   // the form's after-id
 	BeforeID   string   // the form's before-id
 	After      string   // RSM's after
@@ -26,9 +27,10 @@ type Query struct {
 
 type queryXML struct {
 	ID   string    `xml:"queryid,attr"`
+	Node string    `xml:"node,attr"`
 	Form *formXML  `xml:"jabber:x:data x"`
 	Set  *rsmXML   `xml:"http://jabber.org/protocol/rsm set"`
-	Flip *struct{} `xml:"flip-page"`
+	Flip *struct{} `xml:"urn:xmpp:mam:2 flip-page"`
 }
 
 type formXML struct {
@@ -46,8 +48,10 @@ type rsmXML struct {
 	Index  *string `xml:"index"`
 }
 
-// maxIDs bounds the ids field; an id is looked up by itself.
-const maxIDs = 100
+const (
+	maxIDs     = 100 // of the ids field; each is looked up by itself
+	maxQueryID = 256 // bytes; it is repeated in each result
+)
 
 // ParseQuery reads the payload of an archive query. What it refuses is a
 // wire.StanzaError.
@@ -57,7 +61,13 @@ func ParseQuery(st *wire.Stanza, c *wire.Child) (Query, error) {
 	if err := st.Decode(c, &x); err != nil {
 		return q, wire.StanzaError{Condition: wire.BadRequest}
 	}
-	q.ID, q.Flip = x.ID, x.Flip != nil
+	switch q.ID, q.Flip = x.ID, x.Flip != nil; {
+	case len(q.ID) > maxQueryID:
+		return q, wire.StanzaError{Condition: wire.BadRequest, Text: "queryid: too long"}
+	case x.Node != "":
+		// XEP-0313 §6.1.3 keeps it for pubsub (XEP-0442).
+		return q, wire.StanzaError{Condition: wire.FeatureNotImplemented, Text: "this archive has no nodes"}
+	}
 	if x.Form != nil {
 		if err := q.form(x.Form); err != nil {
 			return q, err
@@ -71,41 +81,66 @@ func ParseQuery(st *wire.Stanza, c *wire.Child) (Query, error) {
 	return q, nil
 }
 
+// form reads the filters (XEP-0313 §4.1). A field without a value filters nothing.
 func (q *Query) form(f *formXML) error {
+	refuse := func(text string) error { return wire.StanzaError{Condition: wire.BadRequest, Text: text} }
+	if f.Type != "" && f.Type != "submit" {
+		return refuse("a form that isn't submitted")
+	}
+	said := make(map[string]bool)
 	for _, field := range f.Fields {
+		if said[field.Var] || len(field.Values) > 1 && field.Var != "ids" {
+			return refuse(field.Var + ": more than one value")
+		}
+		said[field.Var] = true
 		value := ""
 		if len(field.Values) > 0 {
-			value = field.Values[0]
+			value = strings.TrimSpace(field.Values[0])
 		}
-		var err error
-		switch field.Var {
-		case "FORM_TYPE":
-			if value != NSArchive {
-				err = errors.New("not a form of this protocol")
-			}
-		case "with":
-			q.With = value
-		case "start":
-			q.Start, err = parseTime(value)
-		case "end":
-			q.End, err = parseTime(value)
-		case "after-id":
-			q.AfterID = value
-		case "before-id":
-			q.BeforeID = value
-		case "ids":
-			if q.IDs = field.Values; len(q.IDs) > maxIDs {
-				err = errors.New("too many ids")
-			}
-		default:
-			// XEP-0313 §4.1.6: a field that we don't know would change what is meant.
+		known, err := q.field(field.Var, value, field.Values)
+		if !known {
+			// XEP-0313 §4.1.5: a field that we don't know would change what is meant.
 			return wire.StanzaError{Condition: wire.FeatureNotImplemented, Text: "no such field: " + field.Var}
 		}
 		if err != nil {
-			return wire.StanzaError{Condition: wire.BadRequest, Text: field.Var + ": " + err.Error()}
+			return refuse(field.Var + ": " + err.Error())
 		}
 	}
+	if !said["FORM_TYPE"] {
+		return refuse("FORM_TYPE: missing") // XEP-0313 §4.1
+	}
 	return nil
+}
+
+func (q *Query) field(name, value string, values []string) (known bool, err error) {
+	switch name {
+	case "FORM_TYPE":
+		if value != NSArchive {
+			err = errors.New("not a form of this protocol")
+		}
+	case "with":
+		q.With = value
+	case "start":
+		q.Start, err = parseTime(value)
+	case "end":
+		q.End, err = parseTime(value)
+	case "after-id":
+		q.AfterID = value
+	case "before-id":
+		q.BeforeID = value
+	case "ids":
+		if q.IDs = values; len(q.IDs) > maxIDs {
+			err = errors.New("too many ids")
+		}
+	case "include-groupchat":
+		// XEP-0313 §4.1.4: there are none, whichever is asked for.
+		if value != "" {
+			_, err = strconv.ParseBool(value)
+		}
+	default:
+		return false, nil
+	}
+	return true, err
 }
 
 func (q *Query) page(s *rsmXML) error {
@@ -114,7 +149,7 @@ func (q *Query) page(s *rsmXML) error {
 		return wire.StanzaError{Condition: wire.FeatureNotImplemented, Text: "pages are found by ids, not by an index"}
 	}
 	if s.Max != nil {
-		n, err := strconv.ParseUint(*s.Max, 10, 31)
+		n, err := strconv.ParseUint(strings.TrimSpace(*s.Max), 10, 31)
 		if err != nil {
 			return wire.StanzaError{Condition: wire.BadRequest, Text: "max: not a number"}
 		}
@@ -132,6 +167,9 @@ func (q *Query) page(s *rsmXML) error {
 
 // parseTime reads a DateTime of XEP-0082 §3.2.
 func parseTime(s string) (time.Time, error) {
+	if s == "" {
+		return time.Time{}, nil
+	}
 	t, err := time.Parse(time.RFC3339Nano, s)
 	if err != nil {
 		return t, errors.New("not a time as XEP-0082 has it")
@@ -143,6 +181,7 @@ func parseTime(s string) (time.Time, error) {
 type Fin struct {
 	Complete    bool
 	First, Last string // archive ids, "" for an empty page
+	Index       int    // of the first in all that matches; -1 if not known
 	Count       int    // of all that matches; -1 if not counted
 }
 
@@ -154,7 +193,11 @@ func AppendFin(b []byte, f Fin) []byte {
 	}
 	b = append(b, "><set xmlns='"+nsRSM+"'>"...)
 	if f.First != "" {
-		b = append(b, "<first>"...)
+		b = append(b, "<first"...)
+		if f.Index >= 0 {
+			b = wire.AppendAttr(b, "index", strconv.Itoa(f.Index))
+		}
+		b = append(b, '>')
 		b = wire.AppendText(b, f.First)
 		b = append(b, "</first><last>"...)
 		b = wire.AppendText(b, f.Last)
@@ -175,7 +218,7 @@ const ArchiveForm = "<query xmlns='" + NSArchive + "'><x xmlns='" + nsForm + "' 
 	"<field type='jid-single' var='with'/><field type='text-single' var='start'/><field type='text-single' var='end'/>" +
 	"<field type='text-single' var='before-id'/><field type='text-single' var='after-id'/>" +
 	"<field type='list-multi' var='ids'><validate xmlns='http://jabber.org/protocol/xdata-validate' datatype='xs:string'>" +
-	"<open/></validate></field></x></query>"
+	"<open/></validate></field><field type='boolean' var='include-groupchat'/></x></query>"
 
 // AppendMetadata writes the first and the last entry of an archive (XEP-0313 §5).
 func AppendMetadata(b []byte, v *Viewer, first, last *store.Entry) []byte {
