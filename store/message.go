@@ -13,7 +13,7 @@ type Message struct {
 	Type     string // the stanza's type: "chat", "normal"
 	From, To string // JIDs; From is full, To as it was addressed
 	ID       string // the stanza's id
-	OriginID string // XEP-0359 §3
+	OriginID string // XEP-0359 §2.2
 	Lang     string // the effective xml:lang
 	Decls    []byte // namespace declarations of the stanza's own start tag
 	Inner    []byte // the checked children

@@ -36,8 +36,14 @@ var content = map[string]bool{
 
 // Kept says whether a message goes into the log, and with it into archives,
 // offline delivery and webhooks: those of type chat or normal with a body or
-// something else that a device must not miss (XEP-0313 §5.1.1), unless the sender
-// asks otherwise (XEP-0334 §4). Chat states alone are for the moment only.
+// something else that a device must not miss (XEP-0313 §6.1.1), unless the sender
+// asks otherwise. Chat states alone are for the moment only.
+//
+// XEP-0334 §4: a message that says both store and no-store is not kept, since that
+// can't be made good later. One that may wait but not stay (no-permanent-store) is not
+// kept either, since what waits here stands in the log; XEP-0334 §5 leaves that to us,
+// and its sender hears when it reaches nobody. A headline is not kept with store, since
+// RFC 6121 §8.5.2.2.1 has it ignored where nobody is.
 func Kept(k Kind, m *wire.Stanza) bool {
 	if k != Chat && k != Normal {
 		return false
@@ -105,7 +111,7 @@ func instant(m *wire.Stanza) bool {
 }
 
 // Cleaned is a message's children without what only a server may say: stanza-ids
-// and delays in the name of one of ours (XEP-0359 §5, XEP-0203 §5; rules 23 and 39).
+// and delays in the name of one of ours (XEP-0359 §3, XEP-0203 §5; rules 23 and 39).
 // ours says whether a JID is of an account here.
 func Cleaned(m *wire.Stanza, ours func(jid []byte) bool) []byte {
 	return wire.Without(m, func(c *wire.Child) bool {
@@ -120,7 +126,7 @@ func Cleaned(m *wire.Stanza, ours func(jid []byte) bool) []byte {
 }
 
 // OriginID is the id that the sender's client gave a message, which stays the same
-// when it is sent again (XEP-0359 §3.2); "" if there is none.
+// when it is sent again (XEP-0359 §2.2); "" if there is none.
 func OriginID(m *wire.Stanza) string {
 	if c := m.Child(nsStanzaID, "origin-id"); c != nil {
 		return string(m.ChildAttr(c, "id"))

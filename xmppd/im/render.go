@@ -11,7 +11,7 @@ import (
 func Stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
 // AppendStanzaID tells a recipient under which id her archive has the message
-// (XEP-0359 §3.1).
+// (XEP-0359 §2.1).
 func AppendStanzaID(b []byte, by, id string) []byte {
 	b = append(b, "<stanza-id xmlns='"+nsStanzaID+"'"...)
 	b = wire.AppendAttr(b, "by", by)
