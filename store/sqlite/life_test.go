@@ -237,3 +237,22 @@ func TestRotationBesideTalk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// The room of shredded records is given back, so that a file that shrinks in use shrinks
+// on disk.
+func TestShreddingGivesBackRoom(t *testing.T) {
+	f := newFiles(t)
+	f.open()
+	anna, ben := f.agent("anna"), f.agent("ben")
+	c := f.direct(anna, ben)
+	for range 100 {
+		f.say(c, anna, strings.Repeat("x", 5000)) // more than a page each
+	}
+	before := f.number("PRAGMA page_count")
+	if err := f.store.Shred(t.Context(), c.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if after := f.number("PRAGMA page_count"); after > before/2 {
+		t.Errorf("the file has %d pages after shredding nearly all of its %d", after, before)
+	}
+}

@@ -19,8 +19,14 @@ import (
 // A Conn is an open connection.
 type Conn struct {
 	raw   *sqlite3.SQLiteConn
-	stmts map[string]*sqlite3.SQLiteStmt
+	stmts map[string]*statement
 	args  []driver.NamedValue // reused from one statement to the next
+}
+
+// A statement is prepared, with room for a row of what it yields.
+type statement struct {
+	*sqlite3.SQLiteStmt
+	row Row
 }
 
 // A Row is what a query yields; it is valid until the next.
@@ -74,39 +80,49 @@ func (c *Conn) Run(query string, args []driver.NamedValue, row func(Row) error) 
 	if err != nil {
 		return err
 	}
-	err = each(rows, row)
-	return errors.Join(err, rows.Close())
+	err = stmt.each(rows, row)
+	if closed := rows.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
-func each(rows driver.Rows, row func(Row) error) error {
+// each steps to the end, also where nobody wants the rows: some statements do a part of
+// their work with each (incremental_vacuum).
+func (s *statement) each(rows driver.Rows, row func(Row) error) error {
 	if row == nil {
-		return nil
+		row = func(Row) error { return nil }
+	} else if n := len(rows.Columns()); len(s.row) != n {
+		s.row = make(Row, n)
 	}
-	dest := make(Row, len(rows.Columns()))
+	defer clear(s.row)
 	for {
-		switch err := rows.Next(dest); {
-		case errors.Is(err, io.EOF):
+		switch err := rows.Next(s.row); {
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err
 		}
-		if err := row(dest); err != nil {
+		if err := row(s.row); err != nil {
 			return err
 		}
 	}
 }
 
-// One runs a query for one row and says whether there was one.
+// One runs a query for one row and says whether there was one. Others that there may
+// be are not looked for.
 func (c *Conn) One(query string, args []any, row func(Row)) (found bool, err error) {
 	err = c.Query(query, args, func(r Row) error {
-		if !found {
-			row(r)
-		}
-		found = true
-		return nil
+		row(r)
+		return errFound
 	})
-	return found, err
+	if err == errFound {
+		return true, nil
+	}
+	return false, err
 }
+
+var errFound = errors.New("found")
 
 // Number runs a query for one number; no row is 0.
 func (c *Conn) Number(query string, args ...any) (n int64, err error) {
@@ -156,7 +172,7 @@ func (c *Conn) Close() error {
 	return err
 }
 
-func (c *Conn) prepare(query string) (*sqlite3.SQLiteStmt, error) {
+func (c *Conn) prepare(query string) (*statement, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
@@ -167,7 +183,7 @@ func (c *Conn) prepare(query string) (*sqlite3.SQLiteStmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.stmts[query] = s.(*sqlite3.SQLiteStmt)
+	c.stmts[query] = &statement{SQLiteStmt: s.(*sqlite3.SQLiteStmt)}
 	return c.stmts[query], nil
 }
 
