@@ -97,6 +97,7 @@ func benchJID(i int) string { return fmt.Sprintf("agent%d@desk.example", i) }
 
 // A benchServer is a whole server for a benchmark.
 type benchServer struct {
+	*server
 	address string
 	roots   *x509.CertPool
 }
@@ -139,7 +140,7 @@ func newBenchServer(b *testing.B, agents int) *benchServer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &benchServer{address: server.xmppOn[0].Addr().String(), roots: roots}
+	return &benchServer{server: server, address: server.xmppOn[0].Addr().String(), roots: roots}
 }
 
 // signIn returns a connection on which the agent is available as "bench".
