@@ -70,6 +70,7 @@ type Account struct {
 	boxes      boxes
 	agents     boxes
 	spans      spans
+	views      views
 	deliveries deliveries
 	secrets    secrets
 	watchers   watchers

@@ -2,7 +2,9 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"parley.im/parley/store"
@@ -21,11 +23,21 @@ const (
 type record struct {
 	entry      store.Entry
 	at         int64
+	prev       int64 // the ordinal of the conversation's record before it
 	generation int64
-	sealed     []byte
+	sealed     []byte // nil if it was left for later
 }
 
-const columns = "ordinal, conversation, n, at, kind, actor, generation, sealed"
+// columns are what makes a record. Its one argument is how large a sealed value may be to
+// be read along: rows are looked at that nobody may want in the end.
+const columns = `l.ordinal, l.conversation, l.n, l.at, l.kind, l.actor, l.prev, l.generation,
+	iif(length(l.sealed) <= ?, l.sealed, NULL)`
+
+// Sizes for columns, beside others.
+const (
+	noValues  = -1
+	allValues = math.MaxInt
+)
 
 func scan(r conn.Row) record {
 	return record{
@@ -38,8 +50,9 @@ func scan(r conn.Row) record {
 			Actor:        store.AgentID(r.Int(5)),
 		},
 		at:         r.Int(3),
-		generation: r.Int(6),
-		sealed:     r.Blob(7),
+		prev:       r.Int(6),
+		generation: r.Int(7),
+		sealed:     r.Blob(8),
 	}
 }
 
@@ -69,32 +82,55 @@ func (a *Account) unsealed(ctx context.Context, r *record, buf []byte) ([]byte, 
 	return nil, nil
 }
 
-// give unseals records and yields their entries.
+// give unseals records and yields their entries. Those that were read without their
+// sealed values get them now, unless they are gone meanwhile.
 func (a *Account) give(ctx context.Context, rs []record, yield func(*store.Entry) error) error {
 	var buf []byte
 	for i := range rs {
-		if err := ctx.Err(); err != nil {
+		err := ctx.Err()
+		if err == nil && rs[i].sealed == nil {
+			err = a.fetchValues(ctx, rs[i:min(i+sliceRows, len(rs))])
+		}
+		if err != nil {
 			return err
 		}
-		var err error
+		if rs[i].sealed == nil {
+			continue
+		}
 		if buf, err = a.unsealed(ctx, &rs[i], buf); err != nil {
 			return err
 		}
 		if err := yield(&rs[i].entry); err != nil {
 			return err
 		}
+		rs[i].sealed = nil // it may be large
 	}
 	return nil
+}
+
+// fetchValues reads the sealed values that records lack, at least the first, and as many
+// as are enough to hold.
+func (a *Account) fetchValues(ctx context.Context, rs []record) error {
+	return a.read(ctx, func(db *conn.Conn) error {
+		bytes := 0
+		for i := 0; i < len(rs) && bytes < sliceBytes; i++ {
+			if rs[i].sealed != nil {
+				continue
+			}
+			if _, err := db.One("SELECT sealed FROM log WHERE ordinal = ?", []any{int64(rs[i].entry.Ordinal)},
+				func(r conn.Row) { rs[i].sealed = r.Blob(0) }); err != nil {
+				return err
+			}
+			bytes += len(rs[i].sealed)
+		}
+		return nil
+	})
 }
 
 // Read yields up to max entries of the whole log that follow after.
 func (a *Account) Read(ctx context.Context, after store.Ordinal, max int, yield func(*store.Entry) error) error {
 	for max > 0 {
-		rs, more, err := a.slice(ctx, `SELECT `+columns+`
-			FROM log
-			WHERE ordinal > ?
-			ORDER BY ordinal
-			LIMIT ?`, int64(after), min(max, sliceRows))
+		rs, more, err := a.slice(ctx, int64(after), min(max, sliceRows))
 		if err != nil {
 			return fmt.Errorf("read the log: %w", err)
 		}
@@ -107,20 +143,19 @@ func (a *Account) Read(ctx context.Context, after store.Ordinal, max int, yield 
 	return nil
 }
 
-// slice fetches records until there are no more or they are enough to hold. Its last
-// argument is the query's limit.
-func (a *Account) slice(ctx context.Context, query string, args ...any) (rs []record, more bool, err error) {
-	limit := args[len(args)-1].(int)
+// slice fetches records until there are no more, or they are enough to hold.
+func (a *Account) slice(ctx context.Context, after int64, limit int) (rs []record, more bool, err error) {
 	err = a.read(ctx, func(db *conn.Conn) error {
 		bytes := 0
-		err := db.Query(query, args, func(r conn.Row) error {
-			rs = append(rs, scan(r))
-			bytes += len(rs[len(rs)-1].sealed)
-			if bytes >= sliceBytes {
-				return errEnough
-			}
-			return nil
-		})
+		err := db.Query("SELECT "+columns+" FROM log l WHERE ordinal > ? ORDER BY ordinal LIMIT ?",
+			[]any{allValues, after, limit}, func(r conn.Row) error {
+				rs = append(rs, scan(r))
+				bytes += len(rs[len(rs)-1].sealed)
+				if bytes >= sliceBytes {
+					return errEnough
+				}
+				return nil
+			})
 		more = err == errEnough || len(rs) == limit
 		return notEnough(err)
 	})
@@ -148,7 +183,7 @@ func (a *Account) fetch(ctx context.Context, ordinals []store.Ordinal) (rs []rec
 	err = a.read(ctx, func(db *conn.Conn) error {
 		bytes := 0
 		for n < len(ordinals) && n < sliceRows && bytes < sliceBytes {
-			if _, err := db.One("SELECT "+columns+" FROM log WHERE ordinal = ?", []any{int64(ordinals[n])}, func(r conn.Row) {
+			if _, err := db.One("SELECT "+columns+" FROM log l WHERE ordinal = ?", []any{allValues, int64(ordinals[n])}, func(r conn.Row) {
 				rs = append(rs, scan(r))
 				bytes += len(rs[len(rs)-1].sealed)
 			}); err != nil {
@@ -159,4 +194,14 @@ func (a *Account) fetch(ctx context.Context, ordinals []store.Ordinal) (rs []rec
 		return nil
 	})
 	return rs, n, err
+}
+
+// errEnough ends a query whose further rows are not wanted.
+var errEnough = errors.New("enough")
+
+func notEnough(err error) error {
+	if errors.Is(err, errEnough) {
+		return nil
+	}
+	return err
 }

@@ -120,6 +120,7 @@ func (a *Account) rest() {
 	a.boxes.rest()
 	a.agents.rest()
 	a.spans.rest()
+	a.views.forget()
 	a.queue.flag(&a.queue.rest)
 	a.cfg.Keys.Rest()
 }

@@ -1,194 +1,119 @@
 package sqlite
 
 import (
-	"context"
-	"errors"
 	"slices"
 
-	"parley.im/parley/store"
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// A lane is one conversation's part of a reading: its records from n low to n high,
-// of which those between two ordinals matter.
+// A lane is one conversation's part of a reading: of its sight, low and high move, and
+// are what was not read yet.
 type lane struct {
-	chain
-	low, high int64 // n, inclusive: what the agent may see, and what was not read yet
-	first     int64 // the conversation's first ordinal
-	others    int64 // records that are no messages
-	self      bool  // the agent talks to herself
-
-	// While it is read.
-	opened bool
-	key    int64  // the next record's ordinal, or a bound of it until the lane is opened
-	marks  []mark // a block's, in the direction of the reading
+	sight
+	opened  bool
+	key     int64    // the next record's ordinal, or a bound of it until the lane is opened
+	records []record // of a block, in the direction of the reading
 }
 
 // peek is how many records are read of a lane that is opened at its end: often one is
 // all that is wanted of it.
 const peek = 4
 
-// openCost is about how many rows of the log can be looked at in the time in which a
-// lane is opened.
-const openCost = 40
+// alongMax is how large a sealed value may be that is read along with its row.
+const alongMax = 16 << 10
 
-// A reading goes through lanes by ordinal, in either direction, and costs about what it
-// yields, not what there is. Where the lanes are many and hold much of the log it looks
-// through the log itself. Else it merges them, and opens a lane only when one of its
-// records may be the next.
-type reading struct {
-	a             *Account
-	after, before int64 // exclusive ordinals; they move while the log is looked through
-	backwards     bool
-	accept        func(*lane, *mark) bool
-	lanes         []*lane
-	heap          []*lane
-
-	budget int // rows of the log that may be looked at still
-	by     map[store.ConversationID]*lane
-	found  []mark // by looking through the log
-}
-
-// start chooses how to go. About so many records are wanted; 0 is all.
-func (r *reading) start(wanted int) *reading {
-	r.begin()
-	held := int64(0)
-	for _, l := range r.heap {
-		held += l.n
+// merge takes the next record from the lanes, or gets one step nearer to it.
+func (r *reading) merge(db *conn.Conn) (next record, found bool, err error) {
+	r.admit()
+	if len(r.heap) == 0 {
+		r.ended = true
+		return next, false, nil
 	}
-	cost := int64(len(r.heap)) * openCost
-	if wanted > 0 && held > 0 && int64(wanted)*r.a.newest.Load()/held < cost {
-		r.budget = int(2 * cost)
-		r.by = make(map[store.ConversationID]*lane, len(r.heap))
-		for _, l := range r.heap {
-			r.by[l.id] = l
+	l := r.heap[0]
+	if len(l.records) == 0 {
+		if err := r.fill(db, l); err != nil {
+			return next, false, err
 		}
-	}
-	return r
-}
-
-// begin puts the lanes that matter on the heap.
-func (r *reading) begin() {
-	r.heap = r.heap[:0]
-	for _, l := range r.lanes {
-		if l.last <= r.after || l.first >= r.before || l.low > l.high {
-			continue
-		}
-		l.key = max(l.first, r.after+1)
-		if r.backwards {
-			l.key = min(l.last, r.before-1)
-		}
-		r.heap = append(r.heap, l)
-	}
-	r.heapify()
-}
-
-// next is the next record's ordinal; 0 at the end.
-func (r *reading) next(ctx context.Context) (int64, error) {
-	for r.budget > 0 || len(r.found) > 0 {
-		if len(r.found) > 0 {
-			m := r.found[0]
-			r.found = r.found[1:]
-			return m.ordinal, nil
-		}
-		if err := r.a.read(ctx, r.look); err != nil {
-			return 0, err
-		}
-	}
-	for len(r.heap) > 0 {
-		l := r.heap[0]
-		if len(l.marks) == 0 {
-			if err := r.a.read(ctx, func(db *conn.Conn) error { return r.fill(db, l) }); err != nil {
-				return 0, err
-			}
-			r.settle(l)
-			continue
-		}
-		m := l.marks[0]
-		l.marks = l.marks[1:]
 		r.settle(l)
-		if r.accept(l, &m) {
-			return m.ordinal, nil
-		}
+		return next, false, nil
 	}
-	return 0, nil
+	next = l.records[0]
+	l.records = l.records[1:]
+	r.along -= len(next.sealed)
+	r.settle(l)
+	return next, true, nil
 }
 
-const lookForwards = `SELECT ordinal, n, at, kind, actor, conversation
-FROM log
-WHERE ordinal > ? AND ordinal < ?
-ORDER BY ordinal
-LIMIT ?`
+// admit puts the lanes on the heap that may have the next record. All others come later
+// in the order of sights.
+func (r *reading) admit() {
+	for ; r.admitted < len(r.order); r.admitted++ {
+		s := r.order[r.admitted]
+		if !r.matters(s) {
+			continue
+		}
+		key := r.key(s)
+		if len(r.heap) > 0 && r.sooner(r.heap[0].key, key) {
+			return
+		}
+		r.push(&lane{sight: *s, key: key})
+	}
+}
 
-const lookBackwards = `SELECT ordinal, n, at, kind, actor, conversation
-FROM log
-WHERE ordinal > ? AND ordinal < ?
-ORDER BY ordinal DESC
-LIMIT ?`
+// matters says whether any of a conversation's records may be wanted.
+func (r *reading) matters(s *sight) bool {
+	return s.last > r.after && s.first < r.before && r.filter.conversation(s.id)
+}
 
-// look looks through a part of the log. When nothing is left to look at there, or it has
-// gone too far for what it found, the lanes that still matter are merged.
-func (r *reading) look(db *conn.Conn) error {
-	query, slice, rows := lookForwards, min(r.budget, sliceRows/2), 0
+// key is where a conversation's first wanted record is at the earliest.
+func (r *reading) key(s *sight) int64 {
 	if r.backwards {
-		query = lookBackwards
+		return min(s.last, r.before-1)
 	}
-	err := db.Query(query, []any{r.after, r.before, slice}, func(row conn.Row) error {
-		rows++
-		m := scanMark(row)
-		if r.backwards {
-			r.before = m.ordinal
-		} else {
-			r.after = m.ordinal
-		}
-		l := r.by[store.ConversationID(row.Int(5))]
-		if l != nil && m.n >= l.low && m.n <= l.high && r.accept(l, &m) {
-			r.found = append(r.found, m)
-		}
-		return nil
-	})
-	if r.budget -= rows; rows < slice {
-		r.budget, r.lanes = 0, nil
-	}
-	if r.budget <= 0 {
-		r.begin()
-	}
-	return err
+	return max(s.first, r.after+1)
 }
 
 // settle puts the lane at the top where it belongs, or takes it out when it is done.
-// One whose marks are used up keeps its key: the next can't be nearer.
+// One whose records are used up keeps its key: the next can't be nearer.
 func (r *reading) settle(l *lane) {
 	switch {
-	case len(l.marks) > 0:
-		l.key = l.marks[0].ordinal
+	case len(l.records) > 0:
+		l.key = int64(l.records[0].entry.Ordinal)
 	case l.low > l.high:
 		r.heap[0] = r.heap[len(r.heap)-1]
+		r.heap[len(r.heap)-1] = nil
 		r.heap = r.heap[:len(r.heap)-1]
 	}
-	if len(r.heap) > 0 {
-		r.down(0)
-	}
+	r.down()
 }
 
-// fill reads the lane's next block.
+// fill reads the lane's next block. Values are read along while they are not too many.
 func (r *reading) fill(db *conn.Conn, l *lane) error {
 	low, high := l.low, l.high
-	marks, err := r.marks(db, l)
+	upTo := noValues
+	if r.values && r.along < sliceBytes {
+		upTo = alongMax
+	}
+	r.work++
+	records, err := r.block(db, l, upTo)
 	if err != nil {
 		return err
 	}
-	l.marks = slices.DeleteFunc(marks, func(m mark) bool {
-		return m.n < low || m.n > high || m.ordinal <= r.after || m.ordinal >= r.before
+	l.records = slices.DeleteFunc(records, func(x record) bool {
+		o := int64(x.entry.Ordinal)
+		return x.entry.N < low || x.entry.N > high || o <= r.after || o >= r.before
 	})
 	if r.backwards {
-		slices.Reverse(l.marks)
+		slices.Reverse(l.records)
+	}
+	for i := range l.records {
+		r.along += len(l.records[i].sealed)
 	}
 	return nil
 }
 
-// marks reads a block, or a part of the last, and moves the lane's end past it.
-func (r *reading) marks(db *conn.Conn, l *lane) ([]mark, error) {
+// block reads a block, or a part of the last, and moves the lane's end past it.
+func (r *reading) block(db *conn.Conn, l *lane, upTo int) ([]record, error) {
 	opened := l.opened
 	l.opened = true
 	var block int64
@@ -199,10 +124,10 @@ func (r *reading) marks(db *conn.Conn, l *lane) ([]mark, error) {
 	case opened:
 		block = blockOf(l.low)
 	case r.backwards && r.before > l.last && l.high == l.n:
-		marks, err := l.back(db, l.last, l.n, min(peek, l.n))
-		if l.high = l.n - int64(len(marks)); len(marks) > 0 {
-			slices.Reverse(marks)
-			return marks, err
+		records, err := l.back(db, l.last, l.n, min(peek, l.n), upTo)
+		if l.high = l.n - int64(len(records)); len(records) > 0 {
+			slices.Reverse(records)
+			return records, err
 		}
 		block, l.high = blockOf(l.n), l.n // the last is missing
 	case r.backwards:
@@ -218,39 +143,36 @@ func (r *reading) marks(db *conn.Conn, l *lane) ([]mark, error) {
 	} else {
 		l.low = block*blockSize + 1
 	}
-	return l.read(db, block)
+	return l.read(db, block, upTo)
 }
 
-// narrow moves the lane's ends to the ordinals that matter.
-func (r *reading) narrow(db *conn.Conn, l *lane) (err error) {
-	if r.after >= l.first {
-		if l.low, err = l.firstAfter(db, r.after, l.low, l.high); err != nil {
-			return err
+// sooner says whether the reading comes to ordinal x before y.
+func (r *reading) sooner(x, y int64) bool {
+	if r.backwards {
+		return x > y
+	}
+	return x < y
+}
+
+// push puts a lane on the heap.
+func (r *reading) push(l *lane) {
+	r.heap = append(r.heap, l)
+	for i := len(r.heap) - 1; i > 0; {
+		parent := (i - 1) / 2
+		if !r.sooner(r.heap[i].key, r.heap[parent].key) {
+			return
 		}
-	}
-	if r.before <= l.last {
-		next, err := l.firstAfter(db, r.before-1, l.low, l.high)
-		if err != nil {
-			return err
-		}
-		l.high = next - 1
-	}
-	return nil
-}
-
-// heapify makes the heap of lanes in any order.
-func (r *reading) heapify() {
-	for i := len(r.heap)/2 - 1; i >= 0; i-- {
-		r.down(i)
+		r.heap[i], r.heap[parent] = r.heap[parent], r.heap[i]
+		i = parent
 	}
 }
 
-// down restores the heap's order below i.
-func (r *reading) down(i int) {
-	for {
+// down restores the heap's order after its top has changed.
+func (r *reading) down() {
+	for i := 0; ; {
 		top := i
 		for c := 2*i + 1; c <= 2*i+2 && c < len(r.heap); c++ {
-			if r.less(r.heap[c], r.heap[top]) {
+			if r.sooner(r.heap[c].key, r.heap[top].key) {
 				top = c
 			}
 		}
@@ -260,21 +182,4 @@ func (r *reading) down(i int) {
 		r.heap[i], r.heap[top] = r.heap[top], r.heap[i]
 		i = top
 	}
-}
-
-func (r *reading) less(x, y *lane) bool {
-	if r.backwards {
-		return x.key > y.key
-	}
-	return x.key < y.key
-}
-
-// errEnough ends a query whose further rows are not wanted.
-var errEnough = errors.New("enough")
-
-func notEnough(err error) error {
-	if errors.Is(err, errEnough) {
-		return nil
-	}
-	return err
 }

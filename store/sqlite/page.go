@@ -12,14 +12,14 @@ import (
 
 // Page yields a part of what an agent may see.
 func (a *Account) Page(ctx context.Context, p store.Page, yield func(*store.Entry) error) (complete bool, err error) {
-	r, err := a.pageReading(ctx, p, p.Backwards, p.Max)
-	if err != nil {
-		return false, fmt.Errorf("read a page: %w", err)
-	}
-	if p.Backwards {
-		complete, err = a.pageBack(ctx, r, p.Max, yield)
-	} else {
-		complete, err = a.pull(ctx, r, p.Max, yield)
+	r, err := a.pageReading(ctx, &p, p.Max)
+	if err == nil {
+		r.values = true
+		if p.Backwards {
+			complete, err = a.pageBack(ctx, r, p.Max, yield)
+		} else {
+			complete, err = a.pull(ctx, r, p.Max, yield)
+		}
 	}
 	if err != nil {
 		return false, fmt.Errorf("read a page: %w", err)
@@ -30,40 +30,43 @@ func (a *Account) Page(ctx context.Context, p store.Page, yield func(*store.Entr
 // pull yields up to max entries as the reading comes to them, and says whether they
 // were all.
 func (a *Account) pull(ctx context.Context, r *reading, max int, yield func(*store.Entry) error) (complete bool, err error) {
-	var slice []store.Ordinal
 	for {
-		o, err := r.next(ctx)
+		rs, err := r.some(ctx, min(max, sliceRows-1)+1) // one more tells whether there is more
 		if err != nil {
 			return false, err
 		}
-		if o == 0 || max <= 0 || len(slice) == sliceRows {
-			if err := a.Entries(ctx, slice, yield); err != nil {
-				return false, err
-			}
-			slice = slice[:0]
+		n := min(len(rs), max)
+		if err := a.give(ctx, rs[:n], yield); err != nil {
+			return false, err
 		}
-		if o == 0 || max <= 0 {
-			return o == 0, nil
+		if n < len(rs) || r.ended {
+			return n == len(rs), nil
 		}
-		slice = append(slice, store.Ordinal(o))
-		max--
+		max -= n
 	}
 }
 
-// pageBack yields the last max entries, in order.
+// pageBack yields the last max entries, in order. Values over what a slice may hold are
+// fetched again when it is their turn.
 func (a *Account) pageBack(ctx context.Context, r *reading, max int, yield func(*store.Entry) error) (complete bool, err error) {
-	var found []store.Ordinal
-	for {
-		o, err := r.next(ctx)
+	var found []record
+	bytes := 0
+	for !r.ended && len(found) <= max {
+		rs, err := r.some(ctx, min(max-len(found), sliceRows-1)+1)
 		if err != nil {
 			return false, err
 		}
-		if o == 0 || len(found) >= max {
-			slices.Reverse(found)
-			return o == 0, a.Entries(ctx, found, yield)
+		for i := range rs {
+			if bytes += len(rs[i].sealed); bytes > sliceBytes {
+				rs[i].sealed = nil
+			}
 		}
-		found = append(found, store.Ordinal(o))
+		found = append(found, rs...)
 	}
+	complete = len(found) <= max
+	found = found[:min(len(found), max)]
+	slices.Reverse(found)
+	return complete, a.give(ctx, found, yield)
 }
 
 // Count is the number of entries that p would yield without Max. Where all records of
@@ -76,103 +79,108 @@ func (a *Account) Count(ctx context.Context, p store.Page) (int, error) {
 	return count, nil
 }
 
-func (a *Account) count(ctx context.Context, p store.Page) (int, error) {
-	r, err := a.pageReading(ctx, p, false, 0)
+func (a *Account) count(ctx context.Context, p store.Page) (count int, err error) {
+	p.Backwards = false
+	r, err := a.pageReading(ctx, &p, 0)
 	if err != nil {
 		return 0, err
 	}
-	count := 0
 	if p.Start.IsZero() && p.End.IsZero() {
-		rest := r.heap[:0]
-		for _, l := range r.heap {
-			if l.others > 0 {
-				rest = append(rest, l)
-				continue
-			}
-			if err := a.read(ctx, func(db *conn.Conn) error { return r.narrow(db, l) }); err != nil {
+		if count, err = r.countWhole(ctx); err != nil {
+			return 0, err
+		}
+	}
+	for !r.ended {
+		rs, err := r.some(ctx, sliceRows)
+		if err != nil {
+			return 0, err
+		}
+		count += len(rs)
+	}
+	return count, nil
+}
+
+// countWhole counts the conversations that have nothing but messages, and leaves the
+// others to be merged.
+func (r *reading) countWhole(ctx context.Context) (count int, err error) {
+	var rest []*sight
+	for _, s := range r.order {
+		switch {
+		case !r.matters(s):
+			continue
+		case s.others > 0:
+			rest = append(rest, s)
+			continue
+		}
+		low, high := s.low, s.high
+		if r.after >= s.first || r.before <= s.last {
+			if err := r.a.read(ctx, func(db *conn.Conn) (err error) {
+				low, high, err = s.between(db, r.after, r.before)
+				return err
+			}); err != nil {
 				return 0, err
 			}
-			count += int(max(l.high-l.low+1, 0))
 		}
-		r.heap = rest
-		r.heapify()
+		count += int(max(high-low+1, 0))
 	}
-	for {
-		o, err := r.next(ctx)
-		if err != nil || o == 0 {
-			return count, err
+	r.order, r.budget = rest, 0
+	return count, nil
+}
+
+// between finds which of the records are between two ordinals, by their n.
+func (s *sight) between(db *conn.Conn, after, before int64) (low, high int64, err error) {
+	low, high = s.low, s.high
+	if after >= s.first {
+		if low, err = s.firstAfter(db, after, low, high); err != nil {
+			return 0, 0, err
 		}
-		count++
 	}
+	if before <= s.last {
+		next, err := s.firstAfter(db, before-1, low, high)
+		if err != nil {
+			return 0, 0, err
+		}
+		high = next - 1
+	}
+	return low, high, nil
 }
 
 // pageReading is what p asks for. About so many entries are wanted; 0 is all.
-func (a *Account) pageReading(ctx context.Context, p store.Page, backwards bool, wanted int) (*reading, error) {
-	after, before := int64(p.After), int64(p.Before)
-	if before == 0 {
-		before = math.MaxInt64
+func (a *Account) pageReading(ctx context.Context, p *store.Page, wanted int) (*reading, error) {
+	r := &reading{a: a, agent: p.Agent, after: int64(p.After), before: int64(p.Before), backwards: p.Backwards,
+		filter: filter{with: p.With, only: setOf(p.Only), except: setOf(p.Except), start: math.MinInt64, end: math.MaxInt64}}
+	if r.before == 0 {
+		r.before = math.MaxInt64
 	}
-	start, end := int64(math.MinInt64), int64(math.MaxInt64)
 	if !p.Start.IsZero() {
-		start = p.Start.UnixMilli()
+		r.filter.start = p.Start.UnixMilli()
 		if p.Start.After(p.Start.Truncate(1e6)) { // kept times have milliseconds only
-			start++
+			r.filter.start++
 		}
 	}
 	if !p.End.IsZero() {
-		end = p.End.UnixMilli()
+		r.filter.end = p.End.UnixMilli()
 	}
 	if !p.Start.IsZero() || !p.End.IsZero() {
-		low, high, err := a.within(ctx, start, end)
+		low, high, err := a.within(ctx, r.filter.start, r.filter.end)
 		if err != nil {
 			return nil, err
 		}
-		after, before = max(after, low-1), min(before, high)
+		r.after, r.before = max(r.after, low-1), min(r.before, high)
 	}
-	lanes, err := a.lanes(ctx, &p, after)
+	v, err := a.view(ctx, p.Agent)
 	if err != nil {
 		return nil, err
 	}
-	r := &reading{a: a, after: after, before: before, backwards: backwards, lanes: lanes}
-	r.accept = func(_ *lane, m *mark) bool {
-		return m.kind == store.KindMessage && m.at >= start && m.at <= end
-	}
-	return r.start(wanted), nil
+	r.begin(v, wanted)
+	return r, nil
 }
 
-// lanes are the conversations that a page is from and that have records after an
-// ordinal.
-func (a *Account) lanes(ctx context.Context, p *store.Page, after int64) ([]*lane, error) {
-	query := `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b
-		FROM member m
-		JOIN conversation c ON c.id = m.conversation
-		WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0 AND c.last > ? AND c.nature = ?`
-	args := []any{int64(p.Agent), after, int(store.Direct)}
-	if p.With != 0 {
-		query += " AND m.conversation = ?"
-		args = append(args, int64(p.With))
-	}
-	only, except := setOf(p.Only), setOf(p.Except)
-	var lanes []*lane
-	err := a.read(ctx, func(db *conn.Conn) error {
-		return db.Query(query, args, func(r conn.Row) error {
-			id := store.ConversationID(r.Int(0))
-			if p.Only != nil && !only[id] || except[id] {
-				return nil
-			}
-			l := &lane{chain: chain{id, r.Int(3), r.Int(5)},
-				low: r.Int(1), high: r.Int(3), first: r.Int(4), others: r.Int(6), self: r.Int(7) != 0}
-			if to := r.Int(2); to != 0 {
-				l.high = min(l.high, to)
-			}
-			lanes = append(lanes, l)
-			return nil
-		})
-	})
-	return lanes, err
-}
-
+// setOf is nil for nil.
 func setOf(ids []store.ConversationID) map[store.ConversationID]bool {
+	if ids == nil {
+		return nil
+	}
 	set := make(map[store.ConversationID]bool, len(ids))
 	for _, id := range ids {
 		set[id] = true
@@ -187,13 +195,14 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 		return false, nil
 	}
 	there, visible := false, false
-	err := a.read(ctx, func(db *conn.Conn) error {
-		_, err := db.One(`SELECT m.agent IS NOT NULL AND l.kind = ?
+	err := a.read(ctx, func(db *conn.Conn) (err error) {
+		there, err = db.One(`SELECT m.agent IS NOT NULL AND l.kind = ? OR c.shredded <> 0
 			FROM log l
+			LEFT JOIN conversation c ON c.id = l.conversation
 			LEFT JOIN member m ON m.agent = ? AND m.conversation = l.conversation
 				AND NOT m.hidden AND l.n >= m.first_n AND (m.last_n = 0 OR l.n <= m.last_n)
 			WHERE l.ordinal = ?`, []any{int(store.KindMessage), int64(agent), int64(o)},
-			func(r conn.Row) { there, visible = true, r.Int(0) != 0 })
+			func(r conn.Row) { visible = r.Int(0) != 0 })
 		return err
 	})
 	return visible || err == nil && !there, err
@@ -202,13 +211,12 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 // Inbox yields up to max messages said to the agent by others that follow after. What
 // she says to herself is for her other devices, too.
 func (a *Account) Inbox(ctx context.Context, agent store.AgentID, after store.Ordinal, max int, yield func(*store.Entry) error) error {
-	lanes, err := a.lanes(ctx, &store.Page{Agent: agent}, int64(after))
+	v, err := a.view(ctx, agent)
 	if err == nil {
-		r := &reading{a: a, after: int64(after), before: math.MaxInt64, lanes: lanes}
-		r.accept = func(l *lane, m *mark) bool {
-			return m.kind == store.KindMessage && (m.actor != agent || l.self)
-		}
-		_, err = a.pull(ctx, r.start(max), max, yield)
+		r := &reading{a: a, agent: agent, after: int64(after), before: math.MaxInt64, values: true,
+			filter: filter{start: math.MinInt64, end: math.MaxInt64, toHer: agent, notes: v.notes}}
+		r.begin(v, max)
+		_, err = a.pull(ctx, r, max, yield)
 	}
 	if err != nil {
 		return fmt.Errorf("read the inbox of agent %d: %w", agent, err)
@@ -218,13 +226,9 @@ func (a *Account) Inbox(ctx context.Context, agent store.AgentID, after store.Or
 
 // InboxNewest is the ordinal of the last record in any of the agent's conversations.
 func (a *Account) InboxNewest(ctx context.Context, agent store.AgentID) (store.Ordinal, error) {
-	var last int64
-	err := a.read(ctx, func(db *conn.Conn) (err error) {
-		last, err = db.Number(`SELECT max(c.last)
-			FROM member m
-			JOIN conversation c ON c.id = m.conversation
-			WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0`, int64(agent))
-		return err
-	})
-	return store.Ordinal(last), err
+	v, err := a.view(ctx, agent)
+	if err != nil || len(v.byLast) == 0 {
+		return 0, err
+	}
+	return store.Ordinal(v.byLast[0].last), nil
 }

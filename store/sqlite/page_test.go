@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -19,12 +20,18 @@ func TestPagesAgainstTheWholeLog(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			f := newFiles(t)
 			f.open()
-			talk := randomTalk(f, rnd)
-			for range 300 {
-				talk.checkPage(rnd)
-			}
-			for range 50 {
-				talk.checkInbox(rnd)
+			talk := newTalk(f)
+			// What was read is cached, and must not be out of date.
+			for part := range 3 {
+				talk.goesOn(rnd, 40*part, 40*(part+1))
+				talk.check(rnd)
+				switch part {
+				case 0:
+					talk.hides(rnd)
+				case 1:
+					talk.loses(rnd)
+				}
+				talk.check(rnd)
 			}
 			if err := f.store.Verify(t.Context()); err != nil {
 				t.Error(err)
@@ -43,9 +50,7 @@ type talk struct {
 
 const talkStart = 1_700_000_000
 
-// randomTalk: the first agent talks with many others, some of whom talk for a while
-// only; others talk among themselves.
-func randomTalk(f *files, rnd *rand.Rand) *talk {
+func newTalk(f *files) *talk {
 	f.t.Helper()
 	x := &talk{files: f, pairs: make(map[store.ConversationID][2]store.AgentID), hidden: make(map[store.ConversationID]bool)}
 	if _, err := f.store.ImportAgents(f.t.Context(), names(30), "", make([]store.Credential, 30)); err != nil {
@@ -54,8 +59,16 @@ func randomTalk(f *files, rnd *rand.Rand) *talk {
 	for i := range 30 {
 		x.agents = append(x.agents, store.AgentID(i+1))
 	}
+	return x
+}
+
+// goesOn appends random talk: the first agent talks with many others, some of whom talk
+// for a while only; others talk among themselves.
+func (x *talk) goesOn(rnd *rand.Rand, from, to int) {
+	f := x.files
+	f.t.Helper()
 	var wg sync.WaitGroup
-	for round := range 120 {
+	for round := from; round < to; round++ {
 		b := &store.Batch{Done: func(b *store.Batch) {
 			if b.Err != nil {
 				f.t.Error(b.Err)
@@ -80,19 +93,44 @@ func randomTalk(f *files, rnd *rand.Rand) *talk {
 		f.store.Append(b)
 	}
 	wg.Wait()
-	for id, p := range x.pairs {
-		if p[0] == x.agents[0] && id%7 == 0 {
-			x.hidden[id] = true
-			f.sql("UPDATE member SET hidden = 1 WHERE agent = ? AND conversation = ?", int64(p[0]), int64(id))
+	x.reread()
+}
+
+// loses shreds some conversations.
+func (x *talk) loses(rnd *rand.Rand) {
+	x.t.Helper()
+	for _, id := range slices.Sorted(maps.Keys(x.pairs)) {
+		if rnd.IntN(8) > 0 {
+			continue
+		}
+		if err := x.store.Shred(x.t.Context(), id); err != nil {
+			x.t.Fatal(err)
 		}
 	}
-	if err := f.store.Read(f.t.Context(), 0, 1<<20, func(e *store.Entry) error {
+	x.reread()
+}
+
+// hides hides some conversations from the first agent, which is nothing that a running
+// store does yet.
+func (x *talk) hides(rnd *rand.Rand) {
+	for _, id := range slices.Sorted(maps.Keys(x.pairs)) {
+		if p := x.pairs[id]; p[0] == x.agents[0] && rnd.IntN(7) == 0 {
+			x.hidden[id] = true
+			x.sql("UPDATE member SET hidden = 1 WHERE agent = ? AND conversation = ?", int64(p[0]), int64(id))
+		}
+	}
+	x.files.close()
+	x.files.open()
+}
+
+func (x *talk) reread() {
+	x.log = x.log[:0]
+	if err := x.store.Read(x.t.Context(), 0, 1<<20, func(e *store.Entry) error {
 		x.log = append(x.log, *e)
 		return nil
 	}); err != nil {
-		f.t.Fatal(err)
+		x.t.Fatal(err)
 	}
-	return x
 }
 
 // sees is the plain rule.
@@ -102,10 +140,20 @@ func (x *talk) sees(agent store.AgentID, e *store.Entry) bool {
 		!(agent == x.agents[0] && x.hidden[e.Conversation])
 }
 
+func (x *talk) check(rnd *rand.Rand) {
+	x.t.Helper()
+	for range 60 {
+		x.checkPage(rnd)
+	}
+	for range 10 {
+		x.checkInbox(rnd)
+	}
+}
+
 func (x *talk) checkPage(rnd *rand.Rand) {
 	x.t.Helper()
 	p := store.Page{Agent: x.agents[[]int{0, 0, 3, 12, 22}[rnd.IntN(5)]], Max: rnd.IntN(80), Backwards: rnd.IntN(2) == 0}
-	ordinal := func() store.Ordinal { return store.Ordinal(rnd.IntN(len(x.log) + 10)) }
+	ordinal := func() store.Ordinal { return store.Ordinal(rnd.IntN(int(x.store.Newest()) + 10)) }
 	at := func() time.Time { return time.Unix(talkStart-2+rnd.Int64N(130), 0) }
 	if rnd.IntN(3) == 0 {
 		p.After = ordinal()

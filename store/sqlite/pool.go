@@ -24,8 +24,8 @@ type pool struct {
 	closed bool
 }
 
-// read runs do with a connection for reading. do must be short and must not call out:
-// while it runs the write-ahead log can't begin anew.
+// read runs do with a connection for reading, on one state of the file. do must be
+// short and must not call out: while it runs the write-ahead log can't begin anew.
 func (a *Account) read(ctx context.Context, do func(*conn.Conn) error) error {
 	select {
 	case a.pool.slots <- struct{}{}:
@@ -44,7 +44,7 @@ func (a *Account) read(ctx context.Context, do func(*conn.Conn) error) error {
 	defer a.pool.put(c)
 	a.gate.RLock()
 	defer a.gate.RUnlock()
-	return do(c)
+	return c.InView(func() error { return do(c) })
 }
 
 func (p *pool) get(path string) (*conn.Conn, error) {

@@ -39,8 +39,12 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 		if err != nil || !found {
 			return orNotFound(err)
 		}
-		return db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole)
+		if err := db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole); err != nil {
+			return err
+		}
+		return db.Exec("DELETE FROM member WHERE conversation = ?", int64(id)) // nobody sees it from here on
 	})
+	a.views.forget()
 	if err != nil || state == gone {
 		return err
 	}
@@ -113,12 +117,12 @@ func keepNewest(db *conn.Conn) error {
 // delete deletes the records of blocks.
 func (c *chain) delete(db *conn.Conn, blocks []int64) error {
 	for _, block := range blocks {
-		marks, err := c.read(db, block)
+		records, err := c.read(db, block, noValues)
 		if err != nil {
 			return err
 		}
-		for _, m := range marks {
-			if err := db.Exec("DELETE FROM log WHERE ordinal = ?", m.ordinal); err != nil {
+		for i := range records {
+			if err := db.Exec("DELETE FROM log WHERE ordinal = ?", int64(records[i].entry.Ordinal)); err != nil {
 				return err
 			}
 		}

@@ -107,37 +107,23 @@ func (a *Account) transcript(ctx context.Context, id store.ConversationID) (*tra
 // block yields a block's records. Those that were appended since the header was read
 // are left for another time.
 func (t *transcript) block(ctx context.Context, block int64, yield func(*store.Entry) error) error {
-	var marks []mark
+	var rs []record
 	if err := t.a.read(ctx, func(db *conn.Conn) (err error) {
-		marks, err = t.chain.read(db, block)
+		rs, err = t.chain.read(db, block, allValues)
 		return err
 	}); err != nil {
 		return err
 	}
-	ordinals := make([]store.Ordinal, len(marks))
-	for i, m := range marks {
-		ordinals[i] = store.Ordinal(m.ordinal)
+	for i := range rs {
+		t.hash = chained(t.hash, rs[i].sealed)
+		t.read++
 	}
-	for len(ordinals) > 0 {
-		rs, n, err := t.a.fetch(ctx, ordinals)
-		if err != nil {
-			return err
+	return t.a.give(ctx, rs, func(e *store.Entry) error {
+		if e.Locked {
+			t.wrong = append(t.wrong, e.N)
 		}
-		for i := range rs {
-			t.hash = chained(t.hash, rs[i].sealed)
-			t.read++
-		}
-		if err := t.a.give(ctx, rs, func(e *store.Entry) error {
-			if e.Locked {
-				t.wrong = append(t.wrong, e.N)
-			}
-			return yield(e)
-		}); err != nil {
-			return err
-		}
-		ordinals = ordinals[n:]
-	}
-	return nil
+		return yield(e)
+	})
 }
 
 // fault says what is not as it was written.

@@ -271,6 +271,7 @@ func (w *writer) begin() {
 
 // keep makes what the transaction changed in memory final.
 func (w *writer) keep() {
+	w.a.views.changed(w.touched...)
 	for _, c := range w.touched {
 		c.touched = false
 	}

@@ -151,6 +151,20 @@ func (c *Conn) InTx(do func() error) error {
 	return err
 }
 
+// InView runs do, which only reads, on one state of the file: what others commit
+// meanwhile is not seen. Several queries cost less than on their own.
+func (c *Conn) InView(do func() error) error {
+	if err := c.Exec("BEGIN"); err != nil {
+		return err
+	}
+	err := do()
+	if ended := c.Exec("COMMIT"); ended != nil {
+		c.Rollback()
+		err = errors.Join(err, ended)
+	}
+	return err
+}
+
 // Rollback ends a transaction, if there is one: SQLite ends it by itself after
 // some errors.
 func (c *Conn) Rollback() {
