@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -55,6 +56,16 @@ func (s *Session) interested() bool {
 
 // presenceStanza handles what a client says of itself or to others (RFC 6121 §4).
 func (s *Session) presenceStanza(st *wire.Stanza) error {
+	if kind := im.PresenceKind(st.Type); kind != im.Presence { // to see whom, or who sees whom
+		t := s.target(st.To)
+		switch t.fate(kind) {
+		case im.Refuse:
+			s.answerError(st, t.refusal())
+			return nil
+		case im.Drop:
+			return nil
+		}
+	}
 	switch string(st.Type) {
 	case "", "unavailable":
 		if len(st.To) > 0 {

@@ -124,3 +124,17 @@ func MessageKind(typ []byte) Kind {
 
 // MessageType is the type of a message of that kind.
 func (k Kind) MessageType() string { return messageTypes[k] }
+
+// PresenceKind is the kind of presence of that type; Presence also for types that are
+// none.
+func PresenceKind(typ []byte) Kind {
+	switch string(typ) {
+	case "subscribe":
+		return Subscribe
+	case "subscribed", "unsubscribe", "unsubscribed":
+		return Subscribed
+	case "probe":
+		return Probe
+	}
+	return Presence
+}
