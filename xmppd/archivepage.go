@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
-
-	"mellium.im/xmpp/jid"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
@@ -196,22 +193,13 @@ func (c *collector) cut(max int) bool {
 // does not filter.
 func (p *archivePage) matches(e *store.Entry, m *store.Message) bool {
 	switch {
-	case p.peer != "" && m.From != p.peer && !p.isPeer(m.To):
+	case p.peer != "" && m.From != p.peer && m.To != p.peer:
 		return false
 	case len(p.query.IDs) == 0:
 		return true
 	}
 	return (p.all.With == 0 || e.Conversation == p.all.With) &&
 		(p.query.Start.IsZero() || !e.At.Before(p.query.Start)) && (p.query.End.IsZero() || !e.At.After(p.query.End))
-}
-
-// isPeer compares a 'to', which stands there as the sender wrote it (rule 8).
-func (p *archivePage) isPeer(to string) bool {
-	if to == p.peer || !strings.Contains(to, "/") {
-		return to == p.peer
-	}
-	j, err := jid.Parse(to)
-	return err == nil && j.String() == p.peer
 }
 
 var errEnough = errors.New("page is full")
