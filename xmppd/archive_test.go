@@ -186,6 +186,11 @@ func TestShreddedConversationInTheArchive(t *testing.T) {
 			t.Errorf("%s: %q, complete %q, want %q", c.query, got, a.fin.Complete, c.want)
 		}
 	}
+	// The ends are those of what is left (XEP-0313 §5).
+	anna.says(t, "<iq type='get' id='e1'><metadata xmlns='urn:xmpp:mam:2'/></iq>")
+	if ends := string(anna.hears(t)[0].Inner); !strings.Contains(ends, "<start id='"+ids[0]+"'") || !strings.Contains(ends, "<end id='"+ids[4]+"'") {
+		t.Errorf("the ends are %s, want %s and %s", ends, ids[0], ids[4])
+	}
 }
 
 // Ids that are none, or another's, or were given by nobody: item-not-found, wherever

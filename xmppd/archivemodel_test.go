@@ -19,10 +19,10 @@ func TestArchiveAgainstModel(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			m := newArchiveModel(t, rand.New(rand.NewPCG(seed, 0)))
-			for range 500 {
+			for range 400 {
 				m.ask()
 			}
-			for range 30 {
+			for range 15 {
 				m.askForAll()
 			}
 		})

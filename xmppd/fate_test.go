@@ -57,7 +57,14 @@ var deliveryDevices = map[string]map[string]string{
 }
 
 func TestFates(t *testing.T) {
+	for _, colleagues := range []bool{true, false} {
+		t.Run(fmt.Sprint("colleagues ", colleagues), func(t *testing.T) { testFates(t, colleagues) })
+	}
+}
+
+func testFates(t *testing.T, colleagues bool) {
 	d := newDesk(t, "anna", "away", "silent", "negative", "ready", "many")
+	d.server.config.Colleagues = colleagues
 	anna := d.device("anna", "laptop", "")
 	for name, devices := range deliveryDevices {
 		for resource, priority := range devices {
@@ -79,7 +86,11 @@ func TestFates(t *testing.T) {
 			case i > 4:
 				name = "presence"
 			}
-			d.fate(anna, name, kind, row[0], fmt.Sprintf("%d-%d", n, i), row[i+1])
+			want := row[i+1]
+			if !colleagues && want == "D" && (kind == "get" || kind == "set") {
+				want = "E" // RFC 6121 §8.5.3.1: she must not know whether the device is there
+			}
+			d.fate(anna, name, kind, row[0], fmt.Sprintf("%d-%d", n, i), want)
 		}
 	}
 }
