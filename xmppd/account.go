@@ -163,6 +163,19 @@ func (a *account) agent(name string) *agent {
 	return a.agents[name]
 }
 
+// online are the agents who have sessions.
+func (a *account) online() []*agent {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	agents := make([]*agent, 0, len(a.agents))
+	for _, g := range a.agents {
+		if g.online.Load() > 0 {
+			agents = append(agents, g)
+		}
+	}
+	return agents
+}
+
 // agentOf is the agent that signed in, if she is still who she was.
 func (a *account) agentOf(g store.Agent) *agent {
 	if agent := a.agent(g.Name); agent != nil && agent.id == g.ID {
@@ -310,15 +323,7 @@ const retryDrain = 10
 // look is the caretaker's visit, once a second.
 func (a *account) look(now int64) {
 	a.keepDeliveries()
-	a.mu.RLock()
-	agents := make([]*agent, 0, len(a.agents))
-	for _, g := range a.agents {
-		if g.online.Load() > 0 {
-			agents = append(agents, g)
-		}
-	}
-	a.mu.RUnlock()
-	for _, g := range agents {
+	for _, g := range a.online() {
 		for _, s := range g.list() {
 			s.look(now)
 		}
@@ -350,14 +355,7 @@ func (a *account) keepDeliveries() {
 // sealed, to the store, so that they can be after the next start.
 func (a *account) close(ctx context.Context, keep bool) {
 	a.closing.Store(true)
-	a.mu.RLock()
-	agents := make([]*agent, 0, len(a.agents))
-	for _, g := range a.agents {
-		if g.online.Load() > 0 {
-			agents = append(agents, g)
-		}
-	}
-	a.mu.RUnlock()
+	agents := a.online()
 	var wg sync.WaitGroup
 	var keepers []*Session
 	for _, g := range agents {

@@ -24,6 +24,9 @@ type agent struct {
 	online  atomic.Int32 // sessions, hibernating ones too
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
 
+	blocked  atomic.Pointer[im.BlockList] // nil until it is known; changed under changing and mu
+	changing sync.Mutex                   // what she has of her own is changed by one at a time; taken before mu, may wait for the store
+
 	mu       sync.Mutex // guards what follows; taken before a session's
 	sessions []*Session
 	last     store.Ordinal // the last record said to her that was dispatched
@@ -177,8 +180,12 @@ func (g *agent) arrived(items []item) {
 	g.account.touched(g)
 }
 
-// load makes the agent's delivery known, before her first session. It reads the store and must not be called by the dispatcher.
+// load makes the agent's delivery and block list known, before her first session. It
+// reads the store and must not be called by the dispatcher.
 func (g *agent) load(ctx context.Context) error {
+	if err := g.know(ctx); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	loaded := g.delivery != nil
 	g.mu.Unlock()

@@ -23,15 +23,11 @@ func (s *Session) archive(st *wire.Stanza, c *wire.Child, set bool) {
 		s.archiveMetadata(ctx, st)
 	case name == "query":
 		p, err := s.parsePage(ctx, st, c)
-		var refused wire.StanzaError
-		switch {
-		case errors.As(err, &refused):
-			s.answerError(st, refused)
-		case err != nil:
-			s.answerError(st, s.storeError(err))
-		default:
-			s.pullLater(p)
+		if err != nil {
+			s.answerError(st, s.asRefused(err))
+			return
 		}
+		s.pullLater(p)
 	default:
 		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable})
 	}

@@ -7,7 +7,6 @@ import (
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
-	"parley.im/parley/xmppd/wire"
 )
 
 // pageBytes bounds one page of an archive, beside the number of its results.
@@ -32,14 +31,7 @@ func (p *archivePage) pull() (done bool) {
 }
 
 // refusal is the answer where there is no page.
-func (p *archivePage) refusal(err error) item {
-	var e wire.StanzaError
-	if !errors.As(err, &e) {
-		e = p.session.storeError(err)
-	}
-	b := wire.AppendOpen(nil, wire.IQ, wire.Attrs{Type: "error", ID: p.iq.ID, To: p.session.address, From: string(p.iq.To)})
-	return item{data: wire.AppendClose(e.AppendTo(b), wire.IQ), stanza: true}
-}
+func (p *archivePage) refusal(err error) item { return p.session.failed(p.iq, err) }
 
 // read collects one page.
 func (p *archivePage) read(ctx context.Context) (items []item, fin im.Fin, err error) {

@@ -77,7 +77,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	if err := n.agent.load(ctx); err != nil {
-		n.log.Error("what the agent has received is not known", "err", err)
+		n.log.Error("what is kept of the agent cannot be read", "err", err)
 		n.refuseBind(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint})
 		return nil, nil
 	}

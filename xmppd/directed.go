@@ -13,11 +13,13 @@ func (s *Session) direct(st *wire.Stanza) {
 	t := s.target(st.To)
 	fate := t.fate(im.Presence)
 	if len(st.Type) > 0 && t.agent != nil {
+		s.mu.Lock()
 		delete(s.directed, t.address)
+		s.mu.Unlock()
 	}
 	switch {
 	case fate == im.Refuse:
-		s.answerError(st, t.refusal())
+		s.answerError(st, s.refusal(t))
 		return
 	case fate == im.Drop:
 		return
@@ -32,6 +34,8 @@ func (s *Session) direct(st *wire.Stanza) {
 // tell remembers that a target is told of this session's presence, and must be told
 // of its end (rule 30); false if there are too many.
 func (s *Session) tell(t *target) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	to := t.address
 	if s.directed[to] == nil && len(s.directed) >= maxDirected {
 		return false
@@ -47,7 +51,11 @@ func (s *Session) tell(t *target) bool {
 // §4.6.4), unless they have heard it already: with was, all available devices of
 // colleagues have.
 func (s *Session) tellDirected(p presence, id string, was bool) {
-	for _, t := range s.directed {
+	s.mu.Lock()
+	told := s.directed
+	s.directed = nil
+	s.mu.Unlock()
+	for _, t := range told {
 		if !(was && s.sees(t.agent)) {
 			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
 			continue
@@ -56,7 +64,15 @@ func (s *Session) tellDirected(p presence, id string, was bool) {
 			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
 		}
 	}
-	s.directed = nil
+}
+
+// directedTo says whether another agent's device was told of this one by directed
+// presence.
+func (s *Session) directedTo(o *Session) bool {
+	available := o.isAvailable()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.directed[o.address] != nil || available && s.directed[o.agent.bare] != nil
 }
 
 // shows says whether the device of that name is available.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -31,9 +32,16 @@ func newTestServer(t *testing.T, l Limits) *Server {
 // newTestAgent is an agent of an account that has no store.
 func newTestAgent(s *Server, name string) *agent {
 	a := &account{server: s, id: "desk", domain: "desk.example", log: s.log, agents: make(map[string]*agent)}
-	g := newAgent(a, store.Agent{ID: 1, Name: name})
+	g := a.newTestAgent(1, name)
 	g.viewer.ID = func(store.Ordinal) string { return "id" }
 	a.agents[name] = g
+	return g
+}
+
+// newTestAgent is an agent of an account that has no store, for whom nothing is kept.
+func (a *account) newTestAgent(id store.AgentID, name string) *agent {
+	g := newAgent(a, store.Agent{ID: id, Name: name})
+	g.blocked.Store(&im.BlockList{})
 	return g
 }
 

@@ -28,7 +28,7 @@ func (s *Session) iq(st *wire.Stanza) error {
 		s.serveOther(st, t)
 	default:
 		// Rule 18: the same for whoever is not there and whoever must not be seen.
-		s.answerError(st, t.refusal())
+		s.answerError(st, s.refusal(t))
 	}
 	return nil
 }
@@ -51,6 +51,8 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 		s.answer(st, nil) // RFC 6121, appendix E: nothing to do any more
 	case space == nsBind && set:
 		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "a resource is bound already"})
+	case space == im.NSBlocking && own:
+		s.blocking(st, c, set)
 	case space == im.NSArchive && own:
 		s.archive(st, c, set)
 	case space == im.NSRegister:

@@ -33,7 +33,7 @@ func FuzzResolve(f *testing.F) {
 		j, err := jid.Parse(text)
 		for _, name := range []string{"anna", j.Localpart()} { // whoever is meant exists
 			if name != "" {
-				a.agents[name] = newAgent(a, store.Agent{ID: store.AgentID(len(a.agents) + 1), Name: name})
+				a.agents[name] = a.newTestAgent(store.AgentID(len(a.agents)+1), name)
 			}
 		}
 		s := newSession(a.agents["anna"], "laptop")
@@ -72,8 +72,11 @@ func resolves(t *testing.T, s *Session, text string, j jid.JID, err error) {
 	}
 	// RFC 7622 §3.1: each part of 1 to 1023 bytes. One that is no prepared JID any more
 	// would be stored, and be refused when it is read again.
-	prepared := got.address
-	if len(j.Localpart()) > 1023 || len(j.Resourcepart()) > 1023 || prepared != j.String() {
+	prepared := got.agent.bare
+	if got.resource != "" {
+		prepared += "/" + got.resource
+	}
+	if len(j.Localpart()) > 1023 || len(j.Resourcepart()) > 1023 || prepared != j.String() || prepared != got.address {
 		t.Errorf("resolve(%q) leads to %q, parsed as %q", text, prepared, j)
 	}
 	again, err := jid.Parse(prepared)

@@ -19,7 +19,7 @@ func deskOf(t *testing.T, domain string, names ...string) *Session {
 	s := newTestServer(t, testLimits)
 	a := &account{server: s, id: "desk", domain: domain, log: s.log, agents: make(map[string]*agent)}
 	for i, name := range append([]string{"anna"}, names...) {
-		a.agents[name] = newAgent(a, store.Agent{ID: store.AgentID(i + 1), Name: name})
+		a.agents[name] = a.newTestAgent(store.AgentID(i+1), name)
 	}
 	s.accounts[domain] = a
 	return newSession(a.agents["anna"], "laptop")

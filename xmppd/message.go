@@ -17,10 +17,11 @@ import (
 // A target is where a 'to' leads.
 type target struct {
 	to       string // as it was written
-	address  string // the same prepared, where it may be an agent's
 	agent    *agent // nil: nobody of this account
 	resource string
+	address  string   // the same prepared; "" for the server, and for what is no JID
 	place    im.Place // where it leads if not to an agent
+	err      error    // why it cannot be told whether there is somebody
 
 	conversation store.Conversation // with that agent, once it was needed
 	opened       time.Time          // when that was
@@ -43,7 +44,7 @@ const (
 // as all the rest of routing (RFC 7622 §3).
 func (s *Session) target(to []byte) *target {
 	if t := s.lastTarget; t != nil && t.to == string(to) && !t.stale() {
-		return t
+		return s.unlessBlocked(t)
 	}
 	if len(to) > maxAddress {
 		return &target{to: string(to), place: im.Malformed} // not to be remembered
@@ -51,18 +52,32 @@ func (s *Session) target(to []byte) *target {
 	t := s.targets[string(to)]
 	if t == nil || t.stale() {
 		t = s.resolve(string(to))
+		t.know()
 		if s.targets == nil || len(s.targets) >= maxTargets {
 			s.targets = make(map[string]*target)
 		}
 		s.targets[t.to] = t
 	}
 	s.lastTarget = t
-	return t
+	return s.unlessBlocked(t)
 }
 
 // stale says that the target's agent was deleted, or that there may be one now.
 func (t *target) stale() bool {
 	return t.agent == nil && t.place == im.Nobody || t.agent != nil && t.agent.removed.Load()
+}
+
+// know makes known whom the target's agent has blocked. While that is not to be had she
+// is as good as not there.
+func (t *target) know() {
+	if t.agent == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	if t.err = t.agent.know(ctx); t.err != nil {
+		t.agent = nil
+	}
 }
 
 func (s *Session) resolve(to string) *target {
@@ -77,7 +92,7 @@ func (s *Session) resolve(to string) *target {
 		t.place = im.Malformed
 	case j.Domainpart() != s.agent.account.domain:
 		// Whether the domain is served here is not to be seen (I8).
-		t.place = im.Foreign
+		t.place, t.address = im.Foreign, j.String()
 	case j.Localpart() == "":
 		t.place = im.Domain
 	default:
@@ -99,8 +114,13 @@ func (t *target) fate(k im.Kind) im.Fate {
 }
 
 // refusal is what the sender hears of what is refused there.
-func (t *target) refusal() wire.StanzaError {
+func (s *Session) refusal(t *target) wire.StanzaError {
+	if t.err != nil {
+		return s.storeError(t.err)
+	}
 	switch t.place {
+	case im.Blocked:
+		return errBlocked
 	case im.Malformed:
 		return wire.StanzaError{Condition: wire.JIDMalformed} // RFC 6120 §8.3.3.8
 	case im.Foreign:
@@ -160,7 +180,7 @@ func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 		switch fate := t.fate(kind); {
 		case fate == im.Refuse, fate == im.Keep && !kept && im.Spoken(st): // RFC 6121 §8.5.2.2.1
 			s.settle()
-			s.answerError(st, t.refusal())
+			s.answerError(st, s.refusal(t))
 			return false, nil
 		case fate == im.Drop:
 			s.settle()

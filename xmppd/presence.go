@@ -60,7 +60,7 @@ func (s *Session) presenceStanza(st *wire.Stanza) error {
 		t := s.target(st.To)
 		switch t.fate(kind) {
 		case im.Refuse:
-			s.answerError(st, t.refusal())
+			s.answerError(st, s.refusal(t))
 			return nil
 		case im.Drop:
 			return nil
@@ -197,7 +197,7 @@ func (s *Session) sendPresence(g *agent, resource string, p presence, id, typ st
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, o := range g.sessions {
-		if resource != "" && o.resource != resource || resource == "" && !o.isAvailable() {
+		if resource != "" && o.resource != resource || resource == "" && !o.isAvailable() || s.apart(o) {
 			continue
 		}
 		if o.push(item{data: data, stanza: true}) {
@@ -250,7 +250,7 @@ func (s *Session) see(o *Session) {
 	o.mu.Lock()
 	p := o.presence
 	o.mu.Unlock()
-	if p.available {
+	if p.available && !s.apart(o) {
 		s.push(item{data: o.presenceOf(p, "", "", s.agent.bare), stanza: true})
 	}
 }

@@ -17,6 +17,7 @@ type savedSession struct {
 	Acked    uint32
 	Carbons  bool
 	Roster   bool
+	Blocked  bool // gets pushes of the block list
 	Presence savedPresence
 	Directed []string `json:",omitempty"` // who was sent directed presence
 	Unacked  []savedItem
@@ -75,13 +76,13 @@ func (s *Session) save() (store.Resume, bool) {
 	}
 	s.letGo()
 	for _, p := range s.out.pulls {
-		if p, ok := p.(*archivePage); ok { // it was counted as handled, so it gets an answer
+		if p, ok := p.(interface{ refusal(error) item }); ok { // it was counted as handled, so it gets an answer
 			s.out.queue = append(s.out.queue, p.refusal(errStopping))
 		}
 	}
 	v := savedSession{
 		Resource: s.resource, ID: s.sm.id, Handled: s.handled, Acked: s.sm.acked,
-		Carbons: s.carbons, Roster: s.roster, Presence: s.presence.saved(),
+		Carbons: s.carbons, Roster: s.roster, Blocked: s.blocklist, Presence: s.presence.saved(),
 		Unacked: saveItems(s.sm.unacked), Queue: saveItems(s.out.queue),
 	}
 	for to := range s.directed {
@@ -144,7 +145,7 @@ func (a *account) restore(ctx context.Context) error {
 
 func (g *agent) restore(v *savedSession, left time.Duration) {
 	s := newSession(g, v.Resource)
-	s.handled, s.carbons, s.roster = v.Handled, v.Carbons, v.Roster
+	s.handled, s.carbons, s.roster, s.blocklist = v.Handled, v.Carbons, v.Roster, v.Blocked
 	s.presence = v.Presence.restored()
 	s.sm = smState{enabled: true, on: true, resumable: true, id: v.ID, acked: v.Acked}
 	s.lostAt = s.server.tick.Load() - int64((s.server.config.Resume-left)/time.Second)

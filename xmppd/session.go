@@ -44,7 +44,6 @@ type Session struct {
 	targets    map[string]*target
 	lastTarget *target
 	spent      allowance
-	directed   map[string]*target // who was sent directed presence (RFC 6121 §4.6)
 
 	mu   sync.Mutex // guards what follows; taken after an agent's
 	cond sync.Cond  // something changed that the reader may wait for
@@ -64,10 +63,12 @@ type Session struct {
 	undecidedBytes int
 	handled        uint32 // XEP-0198 §4: stanzas decided, in order
 
-	presence presence
-	carbons  bool
-	copied   *copiedRing // nil before the first copy
-	roster   bool        // asked for it, so gets pushes
+	presence  presence
+	directed  map[string]*target // who was sent directed presence (RFC 6121 §4.6), by prepared address
+	carbons   bool
+	copied    *copiedRing // nil before the first copy
+	roster    bool        // asked for it, so gets pushes
+	blocklist bool        // the same of the block list
 
 	out outbox
 	sm  smState

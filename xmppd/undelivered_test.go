@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-
-	"parley.im/parley/store"
 )
 
 // Who hears of what a session leaves behind: rule 35, XEP-0198 §4. Bob's phone goes, with
@@ -47,7 +45,7 @@ func TestWhoHearsOfWhatWasLeftBehind(t *testing.T) {
 			l := testLimits
 			l.Queue, l.QueueBytes, l.SessionsPerAgent = 100, 10000, 10
 			bob := newTestAgent(newTestServer(t, l), "bob")
-			anna := newAgent(bob.account, store.Agent{ID: 2, Name: "anna"})
+			anna := bob.account.newTestAgent(2, "anna")
 			bob.account.agents["anna"] = anna
 			laptop, tablet := anna.away("laptop"), anna.away("tablet")
 			tablet.carbons = true
@@ -104,7 +102,7 @@ func TestWhatWasAnsweredOutlivesTheProcess(t *testing.T) {
 	l := testLimits
 	l.Queue, l.QueueBytes = 100, 10000
 	bob := newTestAgent(newTestServer(t, l), "bob")
-	anna := newAgent(bob.account, store.Agent{ID: 2, Name: "anna"})
+	anna := bob.account.newTestAgent(2, "anna")
 	bob.account.agents["anna"] = anna
 	laptop := anna.away("laptop")
 	phone := bob.away("phone")

@@ -28,6 +28,7 @@ type Place uint8
 const (
 	Malformed Place = iota // no JID
 	Foreign                // another domain
+	Blocked                // whom the sender has blocked (XEP-0191)
 	Domain                 // the server itself
 	Nobody                 // no such account
 	Away                   // bare: no device is available
@@ -58,7 +59,7 @@ var fates = table()
 
 // table is written with the letters of RFC 6121 §8.5.4, and three more. Over each
 // column stands its section: within it, .1 is about messages, .2 about presence and .3
-// about iqs. The first three columns are RFC 6120's: §8.3.3.8, §10.4, §10.5.
+// about iqs. Before them are RFC 6120 §8.3.3.8 and §10.4, XEP-0191 §3.3, RFC 6120 §10.5.
 //
 // Where RFC 6121 leaves a choice: whoever writes to nobody is told, so that a mistyped
 // colleague is noticed (§8.5.1), and so for a normal message to a device that is gone;
@@ -78,24 +79,25 @@ func table() [kinds][places]Fate {
 	return [kinds][places]Fate{
 		//           ┌ Malformed
 		//           │  ┌ Foreign
-		//           │  │  ┌ Domain
-		//           │  │  │  ┌ Nobody, §8.5.1
-		//           │  │  │  │  ┌ Away, §8.5.2.2
-		//           │  │  │  │  │  ┌ Negative, §8.5.2.1
-		//           │  │  │  │  │  │  ┌ Ready, §8.5.2.1
-		//           │  │  │  │  │  │  │  ┌ Here, §8.5.3.1
-		//           │  │  │  │  │  │  │  │  ┌ Gone, §8.5.3.2
-		Chat:         {E, E, E, E, O, O, A, D, B},
-		Normal:       {E, E, E, E, O, O, A, D, E},
-		Headline:     {E, E, E, E, S, S, A, D, S},
-		Groupchat:    {E, E, E, E, E, E, E, D, E},
-		ErrorMessage: {S, S, S, S, S, S, S, D, S},
-		Presence:     {E, E, S, S, S, P, P, D, S},
-		Subscribe:    {E, E, S, S, V, V, V, V, V}, // RFC 6121 §3.1.3
-		Subscribed:   {E, E, S, S, V, V, V, V, S},
-		Probe:        {S, S, S, S, V, V, V, V, V}, // RFC 6121 §4.3
-		Request:      {E, E, V, E, V, V, V, D, E},
-		Answer:       {S, S, S, S, S, S, S, D, S},
+		//           │  │  ┌ Blocked
+		//           │  │  │  ┌ Domain
+		//           │  │  │  │  ┌ Nobody, §8.5.1
+		//           │  │  │  │  │  ┌ Away, §8.5.2.2
+		//           │  │  │  │  │  │  ┌ Negative, §8.5.2.1
+		//           │  │  │  │  │  │  │  ┌ Ready, §8.5.2.1
+		//           │  │  │  │  │  │  │  │  ┌ Here, §8.5.3.1
+		//           │  │  │  │  │  │  │  │  │  ┌ Gone, §8.5.3.2
+		Chat:         {E, E, E, E, E, O, O, A, D, B},
+		Normal:       {E, E, E, E, E, O, O, A, D, E},
+		Headline:     {E, E, E, E, E, S, S, A, D, S},
+		Groupchat:    {E, E, E, E, E, E, E, E, D, E},
+		ErrorMessage: {S, S, S, S, S, S, S, S, D, S},
+		Presence:     {E, E, E, S, S, S, P, P, D, S},
+		Subscribe:    {E, E, E, S, S, V, V, V, V, V}, // RFC 6121 §3.1.3
+		Subscribed:   {E, E, E, S, S, V, V, V, V, S},
+		Probe:        {S, S, E, S, S, V, V, V, V, V}, // RFC 6121 §4.3
+		Request:      {E, E, E, V, E, V, V, V, D, E},
+		Answer:       {S, S, S, S, S, S, S, S, D, S},
 	}
 }
 

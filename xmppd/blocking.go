@@ -1,0 +1,196 @@
+package xmppd
+
+import (
+	"context"
+	"fmt"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// maxBlocked is how many JIDs an agent can block.
+const maxBlocked = 1000
+
+// errBlocked answers what an agent sends to a JID that she has blocked (XEP-0191 §3.3).
+var errBlocked = wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAcceptable, App: "<blocked xmlns='urn:xmpp:blocking:errors'/>"}
+
+// know reads the agent's block list at its first use. It is known of whoever has a
+// session, and of whom a target leads to; it must not be called by the dispatcher.
+func (g *agent) know(ctx context.Context) error {
+	if g.blocked.Load() != nil {
+		return nil
+	}
+	list := make(im.BlockList)
+	err := g.account.store.OwnOf(ctx, g.id, store.OwnBlocked, func(jid string, _ []byte) error {
+		list[jid] = struct{}{}
+		return nil
+	})
+	if err == nil {
+		g.blocked.CompareAndSwap(nil, &list)
+	}
+	return err
+}
+
+// blocks says whether the agent has blocked a prepared JID. It waits for nothing.
+func (g *agent) blocks(address string) bool {
+	l := g.blocked.Load()
+	return l != nil && l.Blocks(address)
+}
+
+// unlessBlocked is the target as it is for this session: whom she has blocked she can't
+// reach, and who has blocked her is not there (XEP-0191 §3.3). Neither her own devices
+// nor the server that answers her can be blocked, whatever the list says.
+func (s *Session) unlessBlocked(t *target) *target {
+	switch {
+	case t.address == "" || t.agent == s.agent:
+	case s.agent.blocks(t.address):
+		return &target{to: t.to, place: im.Blocked}
+	case t.agent != nil && t.agent.blocks(s.address):
+		return &target{to: t.to, place: im.Nobody, resource: t.resource}
+	}
+	return t
+}
+
+// apart says that nothing of one of two devices is for the other, since one agent has
+// blocked the other's.
+func (s *Session) apart(o *Session) bool {
+	return s.agent != o.agent && (s.agent.blocks(o.address) || o.agent.blocks(s.address))
+}
+
+// blocking answers what concerns the agent's block list (XEP-0191).
+func (s *Session) blocking(st *wire.Stanza, c *wire.Child, set bool) {
+	name := string(c.Name)
+	if name == "blocklist" && !set {
+		s.answerLater(st, s.giveBlocked)
+		return
+	}
+	if !set || name != "block" && name != "unblock" {
+		s.answerError(st, wire.StanzaError{Condition: wire.BadRequest})
+		return
+	}
+	jids, err := im.ParseBlocked(st, c)
+	var before, after im.BlockList
+	if err == nil {
+		before, after, err = s.agent.changeBlocked(name == "block", jids, func() { s.answer(st, nil) })
+	}
+	if err != nil {
+		s.answerError(st, s.asRefused(err))
+		return
+	}
+	s.partings(before, after)
+}
+
+// giveBlocked gives the list to a device, which hears of changes from now on (XEP-0191
+// §3.2). It is locked meanwhile, so that no change comes before the list that it changes.
+func (s *Session) giveBlocked(_ context.Context, reply func([]byte)) error {
+	g := s.agent
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s.mu.Lock()
+	s.blocklist = true
+	s.mu.Unlock()
+	reply(im.AppendBlocked(nil, "blocklist", g.blocked.Load().JIDs()))
+	return nil
+}
+
+// changeBlocked blocks JIDs, or unblocks them (none is all; XEP-0191 §3.3 to §3.5). Once
+// that is durable, and in force, it calls done and tells the devices that know the list.
+func (g *agent) changeBlocked(block bool, jids []string, done func()) (before, after im.BlockList, err error) {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	before = *g.blocked.Load()
+	after = before.Without(jids)
+	query := im.AppendBlocked(nil, "unblock", jids)
+	switch {
+	case block:
+		after, query = before.With(jids), im.AppendBlocked(nil, "block", jids)
+	case len(jids) == 0:
+		jids, after = before.JIDs(), im.BlockList{}
+	}
+	if err := g.keepBlocked(jids, block, len(after)); err != nil {
+		return nil, nil, err
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.blocked.Store(&after)
+	done()
+	for _, o := range g.sessions {
+		if o.wantsBlocked() {
+			o.push(item{data: o.rosterPush(query), stanza: true})
+			o.kick()
+		}
+	}
+	return before, after, nil
+}
+
+// keepBlocked keeps a change of the list, which then has so many JIDs.
+func (g *agent) keepBlocked(jids []string, block bool, size int) error {
+	switch {
+	case block && len(jids) == 0:
+		return wire.StanzaError{Condition: wire.BadRequest, Text: "whom to block is not said"} // XEP-0191 §3.3
+	case block && size > maxBlocked:
+		return wire.StanzaError{Condition: wire.PolicyViolation, Text: fmt.Sprintf("no more than %d addresses can be blocked", maxBlocked)}
+	}
+	list := make([]store.Own, len(jids))
+	for i, j := range jids {
+		list[i] = store.Own{Agent: g.id, Part: store.OwnBlocked, Name: j}
+		if block {
+			list[i].Value = []byte{}
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	return g.account.store.KeepOwn(ctx, list...)
+}
+
+func (s *Session) wantsBlocked() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.blocklist && !s.ended
+}
+
+// partings says goodbye to devices that are blocked now and were not before, and
+// presents to each other those that are not blocked any more (XEP-0191 §3.3, §3.4).
+func (s *Session) partings(before, after im.BlockList) {
+	for _, g := range s.agent.account.online() {
+		if g == s.agent {
+			continue
+		}
+		for _, theirs := range g.list() {
+			was, is := before.Blocks(theirs.address), after.Blocks(theirs.address)
+			for _, mine := range s.agent.list() {
+				switch {
+				case is && !was:
+					mine.part(theirs)
+				case was && !is:
+					mine.meets(theirs)
+					theirs.meets(mine)
+				}
+			}
+		}
+		s.room()
+	}
+}
+
+// part tells another agent's device that this one is gone, if it was shown to it and now
+// is blocked. What is on its way to that device was queued before, and nothing will be
+// after: whoever tells it of this one's presence looks at the block list while its agent
+// is locked.
+func (s *Session) part(o *Session) {
+	shown := s.isAvailable() && o.isAvailable() && o.sees(s.agent) || s.directedTo(o)
+	o.agent.mu.Lock()
+	defer o.agent.mu.Unlock()
+	if shown && s.agent.blocks(o.address) && !o.agent.blocks(s.address) {
+		o.push(item{data: s.presenceOf(presence{}, "", "unavailable", o.agent.bare), stanza: true})
+		o.kick()
+	}
+}
+
+// meets shows another agent's device to this one, if both are available.
+func (s *Session) meets(o *Session) {
+	if s.isAvailable() && s.sees(o.agent) {
+		s.see(o)
+		s.kick()
+	}
+}
