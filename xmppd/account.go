@@ -381,6 +381,11 @@ func (a *account) close(ctx context.Context, keep bool) {
 		})
 	}
 	wg.Wait()
+	for _, g := range agents {
+		if g.available() { // on a device that may come back
+			g.leaves(nil)
+		}
+	}
 	a.keepDeliveries()
 	if len(kept) > 0 {
 		if err := a.store.SaveResumes(ctx, kept); err != nil {

@@ -25,6 +25,7 @@ type agent struct {
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
 
 	blocked  atomic.Pointer[im.BlockList] // nil until it is known; changed under changing and mu
+	seen     atomic.Pointer[im.Activity]  // when she was here last; nil until it is known
 	changing sync.Mutex                   // what she has of her own is changed by one at a time; taken before mu, may wait for the store
 
 	mu       sync.Mutex // guards what follows; taken before a session's

@@ -139,9 +139,7 @@ func (g *agent) keepBlocked(jids []string, block bool, size int) error {
 			list[i].Value = []byte{}
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
-	defer cancel()
-	return g.account.store.KeepOwn(ctx, list...)
+	return g.keep(list...)
 }
 
 func (s *Session) wantsBlocked() bool {

@@ -46,7 +46,7 @@ func (s *Session) discover(st *wire.Stanza, c *wire.Child, t *target) bool {
 	case space == im.NSVersion:
 		s.answer(st, []byte(im.Version))
 	case space == im.NSLast && whose == nil:
-		s.answer(st, im.AppendLast(nil, time.Since(s.server.started))) // XEP-0012 §5
+		s.answer(st, im.AppendLast(nil, time.Since(s.server.started), "")) // XEP-0012 §5
 	case space == im.NSDiscoInfo:
 		s.discoInfo(st, string(st.ChildAttr(c, "node")), whose)
 	case space == im.NSDiscoItems:
@@ -93,7 +93,8 @@ func (s *Session) discoItems(st *wire.Stanza, node string, whose *agent) {
 func (s *Session) serveOther(st *wire.Stanza, t *target) {
 	c, get := &st.Children[0], string(st.Type) == "get"
 	switch {
-	case get && t.agent != nil && s.sees(t.agent) && s.discover(st, c, t):
+	case s.forbidden(st, c):
+	case get && t.agent != nil && s.sees(t.agent) && (s.discover(st, c, t) || s.othersRequest(st, c, t.agent)):
 	case get && string(c.Space) == im.NSDiscoItems:
 		s.answer(st, im.AppendItems(nil, string(st.ChildAttr(c, "node")), nil))
 	default:

@@ -51,8 +51,7 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 		s.answer(st, nil) // RFC 6121, appendix E: nothing to do any more
 	case space == nsBind && set:
 		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "a resource is bound already"})
-	case space == im.NSBlocking && own:
-		s.blocking(st, c, set)
+	case own && s.ownRequest(st, c, set):
 	case space == im.NSArchive && own:
 		s.archive(st, c, set)
 	case space == im.NSRegister:

@@ -164,6 +164,7 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	if was {
 		if g.present--; g.present == 0 {
 			g.account.happened(store.KindAgentUnavailable, g.id, agentEvent(g))
+			g.leaves(st)
 		}
 	}
 	if st != nil {

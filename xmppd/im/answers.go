@@ -1,7 +1,6 @@
 package im
 
 import (
-	"strconv"
 	"time"
 
 	"parley.im/parley/xmppd/wire"
@@ -24,22 +23,29 @@ var (
 		NSDiscoInfo,
 		NSDiscoItems,
 		NSLast,
+		NSPrivate,
 		NSVersion,
 		"msgoffline", // XEP-0160 §4
+		NSBlocking,   // XEP-0191 §3.1
 		nsCarbons,    // XEP-0280 §4
 		NSPing,
 		NSTime,
+		NSCard, // XEP-0054 §4
 	}
 	AccountFeatures = []string{
 		NSDiscoInfo,
 		NSDiscoItems,
+		NSLast,
+		NSPrivate,
 		NSVersion,
+		NSBlocking,
 		NSArchive,
 		NSArchive + "#extended",
 		NSArchive + "#groupchat-field",
 		NSPing,
 		nsStanzaID,
 		NSTime,
+		NSCard,
 	}
 )
 
@@ -61,13 +67,6 @@ func AppendTime(b []byte, now time.Time) []byte {
 	b = append(b, "<time xmlns='"+NSTime+"'><tzo>+00:00</tzo><utc>"...)
 	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
 	return append(b, "</utc></time>"...)
-}
-
-// AppendLast writes the answer to XEP-0012: how long ago something was.
-func AppendLast(b []byte, ago time.Duration) []byte {
-	b = append(b, "<query xmlns='"+NSLast+"' seconds='"...)
-	b = strconv.AppendInt(b, int64(ago/time.Second), 10)
-	return append(b, "'/>"...)
 }
 
 // A Colleague is an item of the group that the server manages.

@@ -1,0 +1,57 @@
+package im
+
+import (
+	"encoding/binary"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley.im/parley/xmppd/wire"
+)
+
+// Namespaces of what an agent has of her own.
+const (
+	NSCard    = "vcard-temp"        // XEP-0054
+	NSPrivate = "jabber:iq:private" // XEP-0049
+)
+
+// NoCard is the vCard of whoever has none (XEP-0054 §3.1).
+const NoCard = "<vCard xmlns='" + NSCard + "'/>"
+
+// An Activity is when an agent was available last, and what she said when she went.
+type Activity struct {
+	At     time.Time
+	Status string
+}
+
+// maxStatus bounds what is kept of a status, in bytes.
+const maxStatus = 1024
+
+// AppendActivity appends a's encoding to b: milliseconds, then the status.
+func AppendActivity(b []byte, a Activity) []byte {
+	b = binary.AppendVarint(b, a.At.UnixMilli())
+	if len(a.Status) > maxStatus {
+		a.Status = strings.ToValidUTF8(a.Status[:maxStatus], "")
+	}
+	return append(b, a.Status...)
+}
+
+// ParseActivity undoes AppendActivity.
+func ParseActivity(b []byte) (Activity, error) {
+	at, n := binary.Varint(b)
+	if n <= 0 {
+		return Activity{}, errors.New("not an activity")
+	}
+	return Activity{At: time.UnixMilli(at), Status: string(b[n:])}, nil
+}
+
+// AppendLast writes the answer to XEP-0012: how long ago something was, in whole seconds,
+// and what was said then.
+func AppendLast(b []byte, ago time.Duration, status string) []byte {
+	b = append(b, "<query xmlns='"+NSLast+"' seconds='"...)
+	b = strconv.AppendInt(b, max(0, int64(ago/time.Second)), 10)
+	b = append(b, "'>"...)
+	b = wire.AppendText(b, status)
+	return append(b, "</query>"...)
+}
