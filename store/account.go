@@ -13,8 +13,9 @@ type Account interface {
 	Direct(ctx context.Context, a, b AgentID) (Conversation, error)
 	// FindDirect is Direct for readers: it creates nothing.
 	FindDirect(ctx context.Context, a, b AgentID) (ConversationID, error)
-	// Directs yields the conversations that an agent has, each with whom it is.
-	Directs(ctx context.Context, agent AgentID, yield func(peer AgentID, id ConversationID) error) error
+	// Directs yields the conversations that an agent has, each with the name of the other
+	// one: "" if she was deleted, the agent's own if they are one.
+	Directs(ctx context.Context, agent AgentID, yield func(peer string, id ConversationID) error) error
 
 	// Append queues a batch and returns at once; b.Done is called later.
 	Append(b *Batch)

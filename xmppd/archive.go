@@ -21,6 +21,10 @@ func (s *Session) archive(st *wire.Stanza, c *wire.Child, set bool) {
 		s.answer(st, []byte(im.ArchiveForm))
 	case name == "metadata" && !set:
 		s.archiveMetadata(ctx, st)
+	case name == "prefs":
+		if err := s.archivePreferences(ctx, st, c, set); err != nil {
+			s.answerError(st, s.asRefused(err))
+		}
 	case name == "query":
 		p, err := s.parsePage(ctx, st, c)
 		if err != nil {
@@ -53,6 +57,9 @@ func (s *Session) parsePage(ctx context.Context, st *wire.Stanza, c *wire.Child)
 	}
 	p := &archivePage{session: s, query: q, iq: &wire.Stanza{ID: clone(st.ID), To: clone(st.To)}}
 	p.all = store.Page{Agent: s.agent.id, Start: q.Start, End: q.End, Max: math.MaxInt}
+	if p.all.Except, err = s.agent.hidden(ctx); err != nil {
+		return nil, err
+	}
 	if err := s.between(ctx, &p.all, q.AfterID, q.BeforeID); err != nil {
 		return nil, err
 	}
@@ -90,6 +97,8 @@ func (s *Session) between(ctx context.Context, p *store.Page, after, before stri
 	return nil
 }
 
+var errNoMessage = wire.StanzaError{Condition: wire.ItemNotFound, Text: "no message with this id in this archive"}
+
 // ordinal is the record behind an archive id that this agent may use.
 func (s *Session) ordinal(ctx context.Context, id string) (store.Ordinal, error) {
 	st := s.agent.account.store
@@ -105,8 +114,6 @@ func (s *Session) ordinal(ctx context.Context, id string) (store.Ordinal, error)
 	}
 	return o, err
 }
-
-var errNoMessage = wire.StanzaError{Condition: wire.ItemNotFound, Text: "no message with this id in this archive"}
 
 func (p *archivePage) with(ctx context.Context, with string) error {
 	s := p.session
@@ -133,9 +140,14 @@ func (p *archivePage) with(ctx context.Context, with string) error {
 
 // archiveMetadata tells the first and the last message (XEP-0313 §5).
 func (s *Session) archiveMetadata(ctx context.Context, st *wire.Stanza) {
+	hidden, err := s.agent.hidden(ctx)
+	if err != nil {
+		s.answerError(st, s.storeError(err))
+		return
+	}
 	var ends [2]*store.Entry
 	for i := range ends {
-		_, err := s.agent.account.store.Page(ctx, store.Page{Agent: s.agent.id, Max: 1, Backwards: i == 1},
+		_, err := s.agent.account.store.Page(ctx, store.Page{Agent: s.agent.id, Except: hidden, Max: 1, Backwards: i == 1},
 			func(e *store.Entry) error {
 				ends[i] = &store.Entry{Ordinal: e.Ordinal, At: e.At}
 				return nil

@@ -56,7 +56,7 @@ func (p *archivePage) count(ctx context.Context) (int, error) {
 }
 
 // readIDs reads single messages, those within a page's ends. One that is not there, or
-// not there any more, fails all (XEP-0313 §4.1.3).
+// not there any more, or is hidden, fails all (XEP-0313 §4.1.3).
 func (p *archivePage) readIDs(ctx context.Context, within store.Page, add func(*store.Entry) error) error {
 	var list []store.Ordinal
 	for _, id := range p.query.IDs {
@@ -70,7 +70,7 @@ func (p *archivePage) readIDs(ctx context.Context, within store.Page, add func(*
 	list = slices.Compact(list)
 	found, full := 0, false
 	err := p.session.agent.account.store.Entries(ctx, list, func(e *store.Entry) error {
-		if e.Locked {
+		if e.Locked || slices.Contains(within.Except, e.Conversation) {
 			return nil
 		}
 		found++

@@ -200,7 +200,7 @@ var errEnough = errors.New("page is full")
 // not be offered again as offline messages (rule 23); zero if there is none.
 func (p *archivePage) seen(items []item) (from, to store.Ordinal) {
 	q := &p.query
-	if len(items) == 0 || q.With != "" || len(q.IDs) > 0 || !q.Start.IsZero() || !q.End.IsZero() {
+	if len(items) == 0 || len(p.page.Except) > 0 || q.With != "" || len(q.IDs) > 0 || !q.Start.IsZero() || !q.End.IsZero() {
 		return 0, 0
 	}
 	first, last := items[0].ordinal, items[len(items)-1].ordinal

@@ -95,19 +95,20 @@ func (a *Account) FindDirect(ctx context.Context, x, y store.AgentID) (id store.
 }
 
 // Directs yields an agent's conversations, each with whom it is.
-func (a *Account) Directs(ctx context.Context, agent store.AgentID, yield func(peer store.AgentID, id store.ConversationID) error) error {
+func (a *Account) Directs(ctx context.Context, agent store.AgentID, yield func(peer string, id store.ConversationID) error) error {
 	type direct struct {
-		peer store.AgentID
+		peer string
 		id   store.ConversationID
 	}
 	var list []direct
 	err := a.read(ctx, func(db *conn.Conn) error {
-		return db.Query(`SELECT c.id, c.a + c.b - m.agent
+		return db.Query(`SELECT c.id, coalesce(g.name, '')
 			FROM member m
 			JOIN conversation c ON c.id = m.conversation
+			LEFT JOIN agent g ON g.id = c.a + c.b - m.agent
 			WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0 AND c.nature = ?`, []any{int64(agent), int(store.Direct)},
 			func(r conn.Row) error {
-				list = append(list, direct{store.AgentID(r.Int(1)), store.ConversationID(r.Int(0))})
+				list = append(list, direct{r.Text(1), store.ConversationID(r.Int(0))})
 				return nil
 			})
 	})

@@ -34,18 +34,23 @@ func directsAreListed(t *testing.T, open Open) {
 	d := newDesk(t, a)
 	anna, ben, cleo, dora := d.agent("anna"), d.agent("ben"), d.agent("cleo"), d.agent("dora")
 	b, self, gone := d.direct(ben, anna), d.direct(anna, anna), d.direct(anna, dora)
+	left, off := d.direct(anna, cleo), d.direct(anna, d.agent("emil"))
 	d.direct(ben, cleo)
 	d.say(b, ben, start, "hello")
 	must(t, a.Shred(d.ctx, gone.ID()))
+	must(t, a.DeleteAgent(d.ctx, cleo))
+	emil, err := a.Agent(d.ctx, "emil")
+	must(t, err)
+	must(t, a.DisableAgent(d.ctx, emil.ID, true))
 	for range 2 {
-		got := make(map[store.AgentID]store.ConversationID)
-		must(t, d.Directs(d.ctx, anna, func(peer store.AgentID, id store.ConversationID) error {
+		got := make(map[string]store.ConversationID)
+		must(t, d.Directs(d.ctx, anna, func(peer string, id store.ConversationID) error {
 			got[peer] = id
 			return nil
 		}))
-		want(t, "Anna's conversations", got, map[store.AgentID]store.ConversationID{ben: b.ID(), anna: self.ID()})
+		want(t, "Anna's conversations", got, map[string]store.ConversationID{"ben": b.ID(), "anna": self.ID(), "": left.ID(), "emil": off.ID()})
 		enough := errors.New("enough")
-		wantErr(t, "a list that is broken off", d.Directs(d.ctx, ben, func(store.AgentID, store.ConversationID) error { return enough }), enough)
+		wantErr(t, "a list that is broken off", d.Directs(d.ctx, ben, func(string, store.ConversationID) error { return enough }), enough)
 		d = newDesk(t, reopen())
 	}
 }
