@@ -173,7 +173,8 @@ func (o *ordeal) talk() (resumption string) {
 		"<presence type='odd'><status>%s</status></presence>",
 		"<iq type='get' id='i1' to='" + ben.jid + "'><x xmlns='urn:x'>%s</x></iq>",
 		"<iq type='set' id='i2'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='start'><value>%s</value></field></x></query></iq>",
-		"<iq type='set' id='i3'><vCard xmlns='vcard-temp'><FN>%s</FN></vCard></iq>",
+		"<iq type='set' id='i3' to='cleo@desk.example'><vCard xmlns='vcard-temp'><FN>%s</FN></vCard></iq>",
+		"<iq type='set' id='i5'><block xmlns='urn:xmpp:blocking'><item jid='%s@@'/></block></iq>",
 		"<iq type='odd' id='i4'><x xmlns='urn:x'>%s</x></iq>",
 	} {
 		anna.send(form, m.make(unkept, form))
@@ -181,6 +182,7 @@ func (o *ordeal) talk() (resumption string) {
 	anna.rest()
 	ben.message("fleeting")
 	phone.rest()
+	o.keep(anna)
 	o.retried()
 	o.choose(anna)
 	return resumption
@@ -196,6 +198,37 @@ func (o *ordeal) choose(anna *jabber) {
 	o.passwords["anna"] = o.m.make(secret, "changed password") + "-42"
 	if answer := anna.ask("set", "desk.example", fmt.Sprintf(form, o.passwords["anna"])); answer.attr("type") != "result" {
 		o.t.Fatalf("a good password: %s", answer)
+	}
+}
+
+// belongings are what an agent can have of her own: how it is kept, and asked for.
+var belongings = []struct{ in, keep, ask string }{
+	{"vCard", "<vCard xmlns='vcard-temp'><FN>%s</FN></vCard>", "<vCard xmlns='vcard-temp'/>"},
+	{"private storage", "<query xmlns='jabber:iq:private'><x xmlns='urn:x'>%s</x></query>", "<query xmlns='jabber:iq:private'><x xmlns='urn:x'/></query>"},
+	{"block list", "<block xmlns='urn:xmpp:blocking'><item jid='%s@desk.example'/></block>", "<blocklist xmlns='urn:xmpp:blocking'/>"},
+	{"preferences", "<prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>%s@desk.example</jid></never></prefs>", "<prefs xmlns='urn:xmpp:mam:2'/>"},
+}
+
+// keep keeps all that an agent can have of her own. Each answer says that it is durable.
+func (o *ordeal) keep(j *jabber) {
+	o.t.Helper()
+	for _, x := range belongings {
+		if answer := j.ask("set", "", fmt.Sprintf(x.keep, o.m.make(unkept, x.in))); answer.attr("type") != "result" {
+			o.t.Errorf("%s is not kept: %s", x.in, answer)
+		}
+	}
+	j.ask("set", "", "<query xmlns='jabber:iq:private'><x xmlns='urn:"+o.m.make(named, "name in private storage")+"'>1</x></query>")
+	j.send("<presence type='unavailable'><status>%s</status></presence>", o.m.make(unkept, "status of who goes"))
+	j.rest()
+}
+
+// has checks that what was kept last is there.
+func (o *ordeal) has(j *jabber) {
+	o.t.Helper()
+	for _, x := range belongings {
+		if answer := j.ask("get", "", x.ask); !strings.Contains(answer.String(), o.m.of(unkept, x.in)) {
+			o.t.Errorf("%s is gone: %s", x.in, answer)
+		}
 	}
 }
 

@@ -48,6 +48,8 @@ func TestI3NothingIsOnDiskInClear(t *testing.T) {
 			o.tells(t)
 			o.tellsNothing(t)
 			o.tells(t)
+			o.d.start()
+			o.has(o.login("anna", "laptop").in(t))
 		})
 	}
 }
@@ -190,11 +192,18 @@ func TestI7LogsAndErrorsTellNoSecrets(t *testing.T) {
 	// Files that were changed.
 	o.change("UPDATE log SET sealed = zeroblob(length(sealed)) WHERE ordinal % 2 = 0")
 	o.change("UPDATE resume SET sealed = zeroblob(length(sealed))")
+	o.change("UPDATE own SET sealed = zeroblob(length(sealed))")
 	o.fails("", "conversation", "show", "-config", o.conf)
 	o.d.start()
 	ben := o.login("ben", "desk").in(t)
 	ben.available("")
 	ben.archive()
+	if answer := ben.ask("get", "anna@desk.example", "<vCard xmlns='vcard-temp'/>"); answer.attr("type") != "error" {
+		t.Errorf("Anna's card, changed outside the server, is %s", answer)
+	}
+	if _, err := o.login("anna", "laptop").try(t); err == nil {
+		t.Error("Anna signed in although it is not known whom she has blocked")
+	}
 	o.d.end(syscall.SIGTERM)
 	o.change("UPDATE credential SET sealed = zeroblob(length(sealed))")
 	o.d.start()
