@@ -202,6 +202,7 @@ func TestFinalOfAnotherExchange(t *testing.T) {
 	}
 }
 
+// Rule 13.
 func TestOfferAndVersionAreInTheProof(t *testing.T) {
 	c := client{hash: SHA256, password: "pencil", gs2: "n,,", name: "anna"}
 	s := newServer(t, "SCRAM-SHA-256", channel, offered)
