@@ -253,6 +253,7 @@ func (g *agent) deliver(m *outgoing, o store.Ordinal) {
 		if g.delivery != nil && o <= g.delivery.Newest() {
 			return // committed when the backlog was looked at: it is part of that
 		}
+		g.drainWith(nil) // what waits comes first: it may be left from before a restart (rule 23)
 	}
 	data := m.rendered(g, o)
 	at := m.at.UnixMilli()

@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -67,6 +70,22 @@ func (d *desk) sent(from *Session, kind, to, name string) string {
 		}
 	}
 	return strings.Join(got, " ")
+}
+
+// A session taken over from before a restart gets what came after it was put away, and
+// only then what is said now (rule 23).
+func TestWhatWaitsComesFirst(t *testing.T) {
+	bob := newTestAgent(newTestServer(t, testLimits), "bob")
+	desk := bob.away("desk")
+	desk.presence.available = true
+	bob.delivery = im.NewDelivery(store.Delivery{Cursor: 1}, 3)
+	m := &outgoing{target: &target{agent: bob}, at: time.Now(), wire: []byte("<message>"), idFrom: len("<message>")}
+	bob.deliver(m, 4)
+	bob.mu.Lock()
+	defer bob.mu.Unlock()
+	if desk.queued() != "" || !bob.draining(desk) {
+		t.Errorf("the fourth message is queued before the second and the third: %q", desk.queued())
+	}
 }
 
 func TestAnAgentWithTooManyDevices(t *testing.T) {
