@@ -3,7 +3,7 @@ GO    ?= go
 TOOL   = $(GO) tool -modfile=tools.mod
 T     ?= 5s
 
-.PHONY: all test check talks fuzz bench interop format vet layers
+.PHONY: all test check talks refs fuzz bench interop format vet layers
 
 all:
 	$(GO) build -trimpath -o parley ./cmd/parley
@@ -26,6 +26,10 @@ vet:
 
 talks:
 	$(GO) test ./cmd/parley -run Talk -v
+
+# docs/protocols.md and doap.xml, from the references in comments and talks.
+refs:
+	$(GO) test ./cmd/parley -run Protocols -update
 
 # Each fuzz test in turn for T.
 fuzz:
