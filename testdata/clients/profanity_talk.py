@@ -26,20 +26,20 @@ class Fault(Exception):
 class Profanity:
     """One Profanity at a terminal of its own, with nothing of the user's."""
 
-    def __init__(self, home, where, ca, jid, password):
+    def __init__(self, home, where, ca, jid, password, resource="profanity"):
         host, port, direct = where
         self.jid, self.screen = jid, ""
         authorities = os.path.join(home, "ca")
         for folder in ("ca", "config/profanity", "data/profanity"):
-            os.makedirs(os.path.join(home, folder), mode=0o700)
+            os.makedirs(os.path.join(home, folder), mode=0o700, exist_ok=True)
         with open(ca, "rb") as pem, open(os.path.join(authorities, "ca.pem"), "wb") as copy:
             copy.write(pem.read())
         subprocess.run(["openssl", "rehash", authorities], check=True)
         self.write(home, "config/profanity/profrc",
                    f"[connection]\ntls.certpath={authorities}\n[ui]\nsplash=false\n[notifications]\nmessage=off\n"
-                   "[chatstates]\nenabled=false\n[logging]\nchlog=false\n")
+                   "[chatstates]\nenabled=false\n[logging]\nchlog=true\n")
         self.write(home, "data/profanity/accounts",
-                   f"[agent]\nenabled=true\njid={jid}\nserver={host}\nport={port}\nresource=profanity\n"
+                   f"[agent]\nenabled=true\njid={jid}\nserver={host}\nport={port}\nresource={resource}\n"
                    f"tls.policy={'legacy' if direct else 'force'}\npassword={password}\n")
         environment = {
             "PATH": os.environ["PATH"], "TERM": "xterm", "LANG": "C.UTF-8", "HOME": home,

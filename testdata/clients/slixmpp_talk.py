@@ -107,6 +107,14 @@ def ok(what):
     print("ok", what, flush=True)
 
 
+async def order(port, line):
+    """Has keeper.py do something with the server or the lines to it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(line.encode() + b"\n")
+    want(await asyncio.wait_for(reader.readline(), PATIENCE) == b"ok\n", f"the keeper does not {line}")
+    writer.close()
+
+
 async def talk(where, ca, jid1, password1, jid2, password2):
     laptop = Device(jid1, "laptop", password1, ca, "SCRAM-SHA-512-PLUS")
     phone = Device(jid1, "phone", password1, ca, "SCRAM-SHA-256")
