@@ -85,7 +85,7 @@ func (a *Account) rewrap() (more bool, err error) {
 	if err := db.Query(`SELECT owner, number, generation, version, wrapped
 		FROM secret
 		WHERE version <> ?
-		LIMIT ?`, []any{current, rewrapSlice}, func(r conn.Row) error {
+		LIMIT +?`, []any{current, rewrapSlice}, func(r conn.Row) error {
 		slice = append(slice, old{ID{Owner(r.Int(0)), r.Int(1), r.Int(2)}, r.Int(3), r.Blob(4)})
 		return nil
 	}); err != nil {

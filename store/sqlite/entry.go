@@ -147,7 +147,7 @@ func (a *Account) Read(ctx context.Context, after store.Ordinal, max int, yield 
 func (a *Account) slice(ctx context.Context, after int64, limit int) (rs []record, more bool, err error) {
 	err = a.read(ctx, func(db *conn.Conn) error {
 		bytes := 0
-		err := db.Query("SELECT "+columns+" FROM log l WHERE ordinal > ? ORDER BY ordinal LIMIT ?",
+		err := db.Query("SELECT "+columns+" FROM log l WHERE ordinal > ? ORDER BY ordinal LIMIT +?",
 			[]any{allValues, after, limit}, func(r conn.Row) error {
 				rs = append(rs, scan(r))
 				bytes += len(rs[len(rs)-1].sealed)

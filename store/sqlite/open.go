@@ -171,7 +171,7 @@ func (w *writer) recall() error {
 	older := 0
 	var marks []int64
 	var all []seen
-	err := w.db.Query("SELECT ordinal, n, at, repeat FROM log ORDER BY ordinal DESC LIMIT ?", []any{repeatMax}, func(r conn.Row) error {
+	err := w.db.Query("SELECT ordinal, n, at, repeat FROM log ORDER BY ordinal DESC LIMIT +?", []any{repeatMax}, func(r conn.Row) error {
 		if r.Int(2) <= since {
 			if older++; older > spanSize {
 				return errEnough

@@ -196,12 +196,12 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 	}
 	there, visible := false, false
 	err := a.read(ctx, func(db *conn.Conn) (err error) {
-		there, err = db.One(`SELECT m.agent IS NOT NULL AND l.kind = ? OR c.shredded <> 0
+		there, err = db.One(`SELECT m.agent IS NOT NULL AND l.kind = +? OR c.shredded <> 0
 			FROM log l
 			LEFT JOIN conversation c ON c.id = l.conversation
-			LEFT JOIN member m ON m.agent = ? AND m.conversation = l.conversation
+			LEFT JOIN member m ON m.agent = +? AND m.conversation = l.conversation
 				AND NOT m.hidden AND l.n >= m.first_n AND (m.last_n = 0 OR l.n <= m.last_n)
-			WHERE l.ordinal = ?`, []any{int(store.KindMessage), int64(agent), int64(o)},
+			WHERE l.ordinal = +?`, []any{int(store.KindMessage), int64(agent), int64(o)},
 			func(r conn.Row) { visible = r.Int(0) != 0 })
 		return err
 	})

@@ -160,9 +160,9 @@ const (
 
 const lookThrough = "SELECT " + columns + `
 FROM log l
-CROSS JOIN member m ON m.agent = ? AND m.conversation = l.conversation AND NOT m.hidden
+CROSS JOIN member m ON m.agent = +? AND m.conversation = l.conversation AND NOT m.hidden
 	AND l.n >= m.first_n AND (m.last_n = 0 OR l.n <= m.last_n)
-WHERE l.ordinal > ? AND l.ordinal < ? AND l.kind = ? AND l.at BETWEEN ? AND ? AND (? = 0 OR l.conversation = ?)
+WHERE l.ordinal > ? AND l.ordinal < ? AND l.kind = +? AND l.at BETWEEN ? AND ? AND (? = 0 OR l.conversation = +?)
 ORDER BY l.ordinal`
 
 // look looks through a part of the log.

@@ -86,7 +86,7 @@ func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) 
 		return false, err
 	}
 	var blocks []int64
-	if err := db.Query("SELECT block FROM place WHERE conversation = ? ORDER BY block LIMIT ?", []any{int64(id), shredBlocks},
+	if err := db.Query("SELECT block FROM place WHERE conversation = ? ORDER BY block LIMIT +?", []any{int64(id), shredBlocks},
 		func(r conn.Row) error {
 			blocks = append(blocks, r.Int(0))
 			return nil

@@ -108,7 +108,7 @@ func (a *Account) view(ctx context.Context, agent store.AgentID) (*view, error) 
 const selectSights = `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b
 FROM member m
 JOIN conversation c ON c.id = m.conversation
-WHERE m.agent = ? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.nature = ?`
+WHERE m.agent = +? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.nature = +?`
 
 // sights reads what an agent may see of some conversations; of all if some is nil.
 func sights(db *conn.Conn, agent store.AgentID, some map[store.ConversationID]bool) (all []*sight, err error) {
@@ -128,7 +128,7 @@ func sights(db *conn.Conn, agent store.AgentID, some map[store.ConversationID]bo
 		return all, err
 	}
 	for id := range some {
-		if err := db.Query(selectSights+" AND c.id = ?", []any{int64(agent), int(store.Direct), int64(id)}, add); err != nil {
+		if err := db.Query(selectSights+" AND m.conversation = +?", []any{int64(agent), int(store.Direct), int64(id)}, add); err != nil {
 			return nil, err
 		}
 	}

@@ -211,7 +211,7 @@ func (a *Account) Attempts(ctx context.Context, endpoint string, max int) ([]sto
 			FROM attempt
 			WHERE endpoint = ?
 			ORDER BY seq DESC
-			LIMIT ?`, []any{endpoint, max}, func(r conn.Row) error {
+			LIMIT +?`, []any{endpoint, max}, func(r conn.Row) error {
 			all = append(all, store.Attempt{ID: r.Text(0), Endpoint: endpoint, Ordinal: store.Ordinal(r.Int(1)),
 				Conversation: store.ConversationID(r.Int(2)), Event: r.Text(3), Number: int(r.Int(4)),
 				At: fromMilli(r.Int(5)), Status: int(r.Int(6)), Took: time.Duration(r.Int(7)), Err: r.Text(8),
