@@ -43,23 +43,23 @@ func ParseMessage(b []byte) (m Message, err error) {
 	if len(b) == 0 || b[0] != messageVersion {
 		return m, errMessage
 	}
-	b = b[1:]
-	next := func() []byte {
-		n, w := binary.Uvarint(b)
-		if w <= 0 || n > uint64(len(b)-w) {
-			b, err = nil, errMessage
-			return nil
+	var fields [8]struct{ from, to int }
+	at := 1
+	for i := range fields {
+		n, w := binary.Uvarint(b[at:])
+		if w <= 0 || n > uint64(len(b)-at-w) {
+			return m, errMessage
 		}
-		field := b[w : w+int(n)]
-		b = b[w+int(n):]
-		return field
+		fields[i].from, fields[i].to = at+w, at+w+int(n)
+		at = fields[i].to
 	}
-	for _, s := range [...]*string{&m.Type, &m.From, &m.To, &m.ID, &m.OriginID, &m.Lang} {
-		*s = string(next())
+	if at != len(b) {
+		return m, errMessage
 	}
-	m.Decls, m.Inner = next(), next()
-	if err == nil && len(b) != 0 {
-		err = errMessage
+	text := string(b[:fields[5].to]) // one for all: messages are read by the thousand
+	for i, s := range [...]*string{&m.Type, &m.From, &m.To, &m.ID, &m.OriginID, &m.Lang} {
+		*s = text[fields[i].from:fields[i].to]
 	}
-	return m, err
+	m.Decls, m.Inner = b[fields[6].from:fields[6].to], b[fields[7].from:]
+	return m, nil
 }

@@ -9,6 +9,10 @@ import (
 	"parley.im/parley/xmppd/im"
 )
 
+// roomResults is how many results share memory, which is held until the last of them is
+// acknowledged.
+const roomResults = 32
+
 // pageBytes bounds one page of an archive, beside the number of its results.
 const pageBytes = 1 << 20
 
@@ -45,7 +49,7 @@ func (p *archivePage) read(ctx context.Context) (items []item, fin im.Fin, err e
 		fin.Complete = fin.Count == 0
 		return nil, fin, err
 	}
-	c := &collector{page: p, max: p.page.Max}
+	c := newCollector(p, p.page.Max)
 	if fin.Complete, err = p.find(ctx, c); err != nil {
 		return nil, fin, err
 	}
@@ -80,11 +84,18 @@ func (p *archivePage) find(ctx context.Context, c *collector) (complete bool, er
 
 // A collector gathers the results of one page.
 type collector struct {
-	page  *archivePage
-	max   int
-	items []item
-	size  int
-	full  bool // there was more than the page can hold
+	page    *archivePage
+	results *im.Results
+	max     int
+	items   []item
+	room    []byte // where results are written, some beside one another
+	size    int
+	full    bool // there was more than the page can hold
+}
+
+func newCollector(p *archivePage, max int) *collector {
+	s := p.session
+	return &collector{page: p, max: max, results: im.NewResults(&s.agent.viewer, s.address, p.query.ID)}
 }
 
 // collect reads until the page is full or there is no more: records that are not
@@ -94,7 +105,7 @@ func (p *archivePage) collect(ctx context.Context, c *collector) (complete bool,
 	part.Max = c.max
 	for {
 		var first, last store.Ordinal
-		sub := &collector{page: p, max: part.Max}
+		sub := newCollector(p, part.Max)
 		complete, err = p.session.agent.account.store.Page(ctx, part, func(e *store.Entry) error {
 			if first == 0 {
 				first = e.Ordinal
@@ -122,9 +133,12 @@ func (p *archivePage) collect(ctx context.Context, c *collector) (complete bool,
 
 // join takes over what was found before (backwards) or behind what c has.
 func (c *collector) join(o *collector, backwards bool) {
-	if backwards {
+	switch {
+	case len(c.items) == 0:
+		c.items = o.items
+	case backwards:
 		c.items = append(o.items, c.items...)
-	} else {
+	default:
 		c.items = append(c.items, o.items...)
 	}
 	c.size += o.size
@@ -141,8 +155,12 @@ func (c *collector) add(e *store.Entry) error {
 	if err != nil || !c.page.matches(e, &m) {
 		return err
 	}
-	s := c.page.session
-	data := im.AppendResult(make([]byte, 0, len(e.Data)+2*stanzaOverhead), &s.agent.viewer, s.address, c.page.query.ID, e, &m)
+	if need := len(e.Data) + 2*stanzaOverhead; cap(c.room)-len(c.room) < need {
+		c.room = make([]byte, 0, need*max(1, min(c.max-len(c.items), roomResults)))
+	}
+	begin := len(c.room)
+	c.room = c.results.Append(c.room, e, &m)
+	data := c.room[begin:len(c.room):len(c.room)]
 	c.items = append(c.items, item{data: data, ordinal: e.Ordinal, stanza: true})
 	c.size += len(data)
 	backwards := c.page.page.Backwards

@@ -229,8 +229,9 @@ func AppendMetadata(b []byte, v *Viewer, first, last *store.Entry) []byte {
 		b = append(b, '<')
 		b = append(b, name...)
 		b = wire.AppendAttr(b, "id", v.ID(e.Ordinal))
-		b = wire.AppendAttr(b, "timestamp", Stamp(e.At))
-		b = append(b, "/>"...)
+		b = append(b, " timestamp='"...)
+		b = AppendStamp(b, e.At)
+		b = append(b, "'/>"...)
 	}
 	b = append(b, "<metadata xmlns='"+NSArchive+"'>"...)
 	end("start", first)
