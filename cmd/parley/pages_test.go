@@ -14,16 +14,22 @@ import (
 )
 
 // BenchmarkPages is how an archive is read back, page by page in one process over TLS
-// on the loopback. What it reports is for a message, the client's part (small: it only
-// counts) included.
+// on the loopback: one conversation that has the log for itself, and one of fifty that
+// go on at the same time. What it reports is for a message, the client's part (small:
+// it only counts) included.
 func BenchmarkPages(b *testing.B) {
-	const records, page = 100_000, 100
-	s := newBenchServer(b, 2)
+	b.Run("alone", func(b *testing.B) { benchmarkPages(b, 1, 100_000) })
+	b.Run("oneOf50", func(b *testing.B) { benchmarkPages(b, 50, 10_000) })
+}
+
+func benchmarkPages(b *testing.B, pairs, records int) {
+	const page = 100
+	s := newBenchServer(b, 2*pairs+1)
 	st := s.inst.list()[0].store
 	agents, err := st.Agents(b.Context())
 	if err == nil {
 		err = storetest.Fill(b.Context(), st, &storetest.Filling{Agents: agents, Domain: "desk.example", Conversations: 1, Said: records, Active: 1,
-			Records: records, Start: time.Now().Add(-24 * time.Hour), End: time.Now(), Body: 128})
+			Records: pairs * records, Start: time.Now().Add(-24 * time.Hour), End: time.Now(), Body: 128})
 	}
 	if err != nil {
 		b.Fatal(err)

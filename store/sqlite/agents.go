@@ -152,7 +152,7 @@ func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 		return fmt.Errorf("delete agent %d: %w", id, err)
 	}
 	ctx = context.WithoutCancel(ctx)
-	a.views.forget()
+	a.views.leave(id)
 	a.open.leave(id)
 	a.deliveries.forget(id)
 	a.agents.forget(int64(id))

@@ -34,8 +34,10 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 		return fmt.Errorf("the journal stays: %w", store.ErrConflict)
 	}
 	var state int64
+	c := &conversation{id: id}
 	err := a.update(ctx, func(db *conn.Conn) error {
-		found, err := db.One("SELECT shredded FROM conversation WHERE id = ?", []any{int64(id)}, func(r conn.Row) { state = r.Int(0) })
+		found, err := db.One("SELECT shredded, a, b FROM conversation WHERE id = ?", []any{int64(id)},
+			func(r conn.Row) { state, c.a, c.b = r.Int(0), store.AgentID(r.Int(1)), store.AgentID(r.Int(2)) })
 		if err != nil || !found {
 			return orNotFound(err)
 		}
@@ -44,7 +46,7 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 		}
 		return db.Exec("DELETE FROM member WHERE conversation = ?", int64(id)) // nobody sees it from here on
 	})
-	a.views.forget()
+	a.views.changed(c)
 	if err != nil || state == gone {
 		return err
 	}

@@ -26,12 +26,23 @@ var (
 	sizeFixtures   = os.Getenv("PARLEY_FIXTURES")
 )
 
-// sized is an agent's account: a twentieth of its records is hers, in conversations of
-// fifty messages that are finished but for the last.
-func sized(records int) *storetest.Filling {
-	f := &storetest.Filling{Domain: "desk.example", Conversations: max(records/1000, 2), Said: 50, Active: 20, Records: records, Body: 128,
+// A layout is how an agent's conversations lie in the log of her account, one to each
+// thousand records.
+type layout struct {
+	name         string
+	said, active int // messages in each; how many go on at the same time, 0 is all
+}
+
+var layouts = []layout{
+	{"finished", 50, 20}, // a twentieth of the log is hers
+	{"short", 5, 20},
+	{"longLived", 50, 0},
+}
+
+func (l layout) filling(records int) *storetest.Filling {
+	f := &storetest.Filling{Domain: "desk.example", Conversations: max(records/1000, 20), Said: l.said, Records: records, Body: 128,
 		Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}
-	f.Active = min(f.Active, f.Conversations)
+	f.Active = cmp.Or(l.active, f.Conversations)
 	return f
 }
 
@@ -90,7 +101,12 @@ func fillSized(tb testing.TB, a *Account, f *storetest.Filling) {
 // BenchmarkArchive is the cost of a page of fifty messages of such an agent's archive.
 // Set PARLEY_RECORDS and PARLEY_FIXTURES.
 func BenchmarkArchive(b *testing.B) {
-	f := sized(sizeRecords)
+	for _, l := range layouts {
+		b.Run(l.name, func(b *testing.B) { benchmarkArchive(b, l.filling(sizeRecords)) })
+	}
+}
+
+func benchmarkArchive(b *testing.B, f *storetest.Filling) {
 	a := openSized(b, f)
 	me := f.Agents[0].ID
 	with, err := a.FindDirect(b.Context(), me, f.Agents[f.Conversations/2].ID)
@@ -109,8 +125,8 @@ func BenchmarkArchive(b *testing.B) {
 		{"byTime", store.Page{Start: f.At(f.Records / 2)}},
 		{"byTimeBackwards", store.Page{End: f.At(f.Records / 2), Backwards: true}},
 		{"cold", store.Page{Backwards: true}}, // whose conversations these are is read anew
-		{"with", store.Page{With: with, Max: 30}},
-		{"withLast", store.Page{With: with, Max: 30, Backwards: true}},
+		{"with", store.Page{With: with, Max: min(f.Said/2, 50)}},
+		{"withLast", store.Page{With: with, Max: min(f.Said/2, 50), Backwards: true}},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			test.page.Agent = me

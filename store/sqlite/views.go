@@ -207,7 +207,17 @@ func (v *views) changed(all ...*conversation) {
 	}
 }
 
-// forget empties the cache: somebody sees less than before.
+// leave forgets an agent's view.
+func (v *views) leave(agent store.AgentID) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if w := v.of[agent]; w != nil && w.view != nil {
+		v.size -= w.view.size()
+	}
+	delete(v.of, agent)
+}
+
+// forget empties the cache.
 func (v *views) forget() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
