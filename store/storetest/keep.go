@@ -54,58 +54,6 @@ func agentsAreImported(t *testing.T, open Open) {
 	want(t, "her verifier", string(got[0].Verifier), "v2")
 }
 
-// XMPP.md rule 56: who gets a name that was somebody else's gets nothing of hers.
-func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
-	a, reopen := open(t)
-	d := newDesk(t, a)
-	anna, ben := d.agent("anna"), d.agent("ben")
-	c := d.direct(anna, ben)
-	d.say(c, ben, start, "for the first anna")
-	a.SaveDelivery(anna, store.Delivery{Cursor: 5})
-	must(t, a.SaveResumes(d.ctx, []store.Resume{{ID: "r", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte("s")}}))
-	for part := store.OwnContacts; part <= store.OwnActivity; part++ {
-		must(t, a.KeepOwn(d.ctx, store.Own{Agent: anna, Part: part, Name: "ben", Value: []byte("a friend")}))
-	}
-	must(t, a.DeleteAgent(d.ctx, anna))
-
-	d = newDesk(t, reopen())
-	again := d.agent("anna")
-	if again == anna {
-		t.Fatal("an agent's id is used again")
-	}
-	got, _ := d.page(store.Page{Agent: again, Max: 10})
-	want(t, "her archive", len(got), 0)
-	want(t, "her inbox", len(d.inbox(again, 0, 10)), 0)
-	delivery, err := d.Delivery(d.ctx, again)
-	must(t, err)
-	want(t, "her delivery", delivery, store.Delivery{})
-	resumes, err := d.TakeResumes(d.ctx)
-	must(t, err)
-	want(t, "sessions to resume", len(resumes), 0)
-	for part := store.OwnContacts; part <= store.OwnActivity; part++ {
-		want(t, fmt.Sprint("part ", part, " of what she has"), d.own(again, part), "")
-		want(t, fmt.Sprint("part ", part, " of what the first one had"), d.own(anna, part), "")
-	}
-	if d.direct(again, ben).ID() == c.ID() {
-		t.Error("she gets the old conversation")
-	}
-	got, _ = d.page(store.Page{Agent: ben, Max: 10})
-	want(t, "the other's archive", got, []string{"for the first anna"})
-}
-
-func deletedPairIsShredded(t *testing.T, open Open) {
-	a, _ := open(t)
-	d := newDesk(t, a)
-	anna, ben := d.agent("anna"), d.agent("ben")
-	c := d.direct(anna, ben)
-	d.say(c, ben, start, "hello")
-	must(t, a.DeleteAgent(d.ctx, anna))
-	want(t, "the transcript", d.transcript(c.ID()), []string{"hello"})
-	must(t, a.DeleteAgent(d.ctx, ben))
-	wantErr(t, "the transcript when both are gone",
-		a.Transcript(d.ctx, c.ID(), func(*store.Entry) error { return nil }), store.ErrNotFound)
-}
-
 func credentialsAreKept(t *testing.T, open Open) {
 	a, reopen := open(t)
 	d := newDesk(t, a)
@@ -264,45 +212,6 @@ func transcriptIsWhole(t *testing.T, open Open) {
 		}
 	}
 	t.Error("the conversation is not listed")
-}
-
-func shreddedIsGone(t *testing.T, open Open) {
-	a, reopen := open(t)
-	d := newDesk(t, a)
-	anna, ben, cleo := d.agent("anna"), d.agent("ben"), d.agent("cleo")
-	gone, kept := d.direct(anna, ben), d.direct(anna, cleo)
-	d.say(kept, anna, start, "kept 1")
-	d.talk(gone, anna, ben, 450)
-	last := d.say(gone, anna, start, "the last")
-	must(t, a.Shred(d.ctx, gone.ID()))
-	must(t, a.Shred(d.ctx, gone.ID())) // again is no fault
-	wantErr(t, "shredding what is not there", a.Shred(d.ctx, 99), store.ErrNotFound)
-	wantErr(t, "appending to it", d.append(said(gone, anna, start, "late")).Err, store.ErrNotFound)
-
-	d = newDesk(t, reopen())
-	want(t, "the newest ordinal", d.Newest(), last)
-	got, _ := d.page(store.Page{Agent: anna, Max: 10})
-	want(t, "the archive", got, []string{"kept 1"})
-	visible, err := d.Visible(d.ctx, anna, last)
-	must(t, err)
-	want(t, "a record that was shredded is good for paging", visible, true)
-	var entries []string
-	must(t, d.Read(d.ctx, 0, 1000, texts(&entries)))
-	want(t, "the log", entries, []string{"kept 1"})
-	next := d.direct(anna, ben)
-	if next.ID() == gone.ID() {
-		t.Error("the shredded conversation goes on")
-	}
-	if o := d.say(next, ben, start, "new"); o != last+1 {
-		t.Errorf("the next ordinal is %d, want %d", o, last+1)
-	}
-	got, _ = d.page(store.Page{Agent: anna, After: last, Max: 10})
-	want(t, "the archive after", got, []string{"new"})
-	list, err := d.Conversations(d.ctx)
-	must(t, err)
-	for _, s := range list {
-		want(t, "shredded", s.Shredded, s.ID == gone.ID())
-	}
 }
 
 func everythingIsThereAgain(t *testing.T, open Open) {

@@ -48,6 +48,7 @@ func Run(t *testing.T, open Open) {
 		{"AgentsAreListed", agentsAreListed},
 		{"AgentsAreImported", agentsAreImported},
 		{"AgentMadeAnewOwnsNothing", agentMadeAnewOwnsNothing},
+		{"AgentMadeAnewSeesNothingOld", agentMadeAnewSeesNothingOld},
 		{"DeletedPairIsShredded", deletedPairIsShredded},
 		{"CredentialsAreKept", credentialsAreKept},
 		{"CredentialIsReplaced", credentialIsReplaced},
@@ -60,6 +61,7 @@ func Run(t *testing.T, open Open) {
 		{"ResumesAreTakenOnce", resumesAreTakenOnce},
 		{"TranscriptIsWhole", transcriptIsWhole},
 		{"ShreddedIsGone", shreddedIsGone},
+		{"ShreddedIDsKeepPaging", shreddedIDsKeepPaging},
 		{"EverythingIsThereAgain", everythingIsThereAgain},
 		{"ClosedTakesNothing", closedTakesNothing},
 	} {
