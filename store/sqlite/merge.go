@@ -99,6 +99,7 @@ func (r *reading) fill(db *conn.Conn, l *lane) error {
 	if err != nil {
 		return err
 	}
+	r.rows += int64(len(records))
 	l.records = slices.DeleteFunc(records, func(x record) bool {
 		o := int64(x.entry.Ordinal)
 		return x.entry.N < low || x.entry.N > high || o <= r.after || o >= r.before

@@ -20,7 +20,8 @@ type reading struct {
 	values        bool // sealed values are wanted, too
 	order         []*sight
 	ended         bool
-	work          int // about how often the file was read, since the caller set it to 0
+	work          int   // about how often the file was read, since the caller set it to 0
+	rows          int64 // of the log that were looked at so far
 
 	// Looking through the log.
 	budget int64 // rows that may be looked at still
@@ -135,8 +136,8 @@ const workMax = 16
 func (r *reading) some(ctx context.Context, wanted int) (rs []record, err error) {
 	err = r.a.read(ctx, func(db *conn.Conn) error {
 		bytes := 0
-		r.enough = wanted
 		for r.work = 0; !r.ended && len(rs) < wanted && bytes < sliceBytes && r.work < workMax; {
+			r.enough = wanted - len(rs)
 			next, found, err := r.step(db)
 			if err != nil {
 				return err
@@ -188,13 +189,15 @@ func (r *reading) look(db *conn.Conn) error {
 		}
 		return nil
 	})
-	r.work += lookWork
+	rows := before - r.after - 1
 	if r.backwards {
-		r.budget -= r.before - after - 1
+		rows = r.before - after - 1
 		r.before = after + 1
 	} else {
-		r.budget -= before - r.after - 1
 		r.after = before - 1
 	}
+	r.work += lookWork
+	r.rows += rows
+	r.budget -= rows
 	return notEnough(err)
 }
