@@ -30,7 +30,8 @@ type puller interface {
 // The writer takes so much at a time; it fills a few TLS records.
 const (
 	writeSize  = 64 << 10
-	maxPulls   = 8       // long answers that one session may wait for
+	maxPulls   = 8       // long answers that one session may wait for; then it is not read from
+	maxUnacked = 256     // the same while it acknowledges nothing; more, and it is cut
 	pullWindow = 512     // pulled stanzas that may wait to be acknowledged
 	pullBytes  = 4 << 20 // the same in bytes
 	keptItems  = 4       // room that an empty queue keeps
@@ -111,16 +112,24 @@ func (s *Session) pullFirst(p puller) bool {
 	return true
 }
 
-// pullLater adds a long answer. The reader waits while too many are unfinished:
-// whoever asks for much reads it before asking for more.
+// pullLater adds a long answer. The reader waits while too many are unfinished: whoever
+// asks for much reads it before asking for more. It goes on where only the peer's
+// acknowledgements can finish one, since it is who reads those.
 func (s *Session) pullLater(p puller) {
 	s.mu.Lock()
-	for len(s.out.pulls) >= maxPulls && !s.interrupted() {
+	for len(s.out.pulls) >= maxPulls && s.mayPull() && !s.interrupted() {
 		s.cond.Wait()
 	}
-	s.out.pulls = append(s.out.pulls, p)
+	if s.out.pulls = append(s.out.pulls, p); len(s.out.pulls) > maxUnacked {
+		s.overflow()
+	}
 	s.mu.Unlock()
 	s.kick()
+}
+
+// mayPull says whether there may be more pulled stanzas on the way; s.mu is held.
+func (s *Session) mayPull() bool {
+	return s.sm.pulledOut < pullWindow && s.sm.pulledBytes < pullBytes
 }
 
 // kick sees to it that somebody writes what is queued.
@@ -137,7 +146,7 @@ func (s *Session) kick() {
 
 // hasWork says whether a writer would find something; s.mu is held.
 func (s *Session) hasWork() bool {
-	return len(s.out.queue) > 0 || len(s.out.pulls) > 0 && s.sm.pulledOut < pullWindow && s.sm.pulledBytes < pullBytes
+	return len(s.out.queue) > 0 || len(s.out.pulls) > 0 && s.mayPull()
 }
 
 // flush writes until nothing is left. Only one flush of a session runs at a time

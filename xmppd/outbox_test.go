@@ -107,3 +107,19 @@ func TestABurstOfRequestsWaits(t *testing.T) {
 		s.mu.Unlock()
 	})
 }
+
+// Whoever asks for long answers and acknowledges none of them is read from, since it may
+// yet do so, but not for ever.
+func TestLongAnswersThatNobodyAcknowledges(t *testing.T) {
+	s := newTestAgent(newTestServer(t, testLimits), "anna").away("phone")
+	s.sm.pulledBytes = pullBytes
+	for range maxUnacked {
+		s.pullLater(new(lateAnswer))
+	}
+	if s.cut {
+		t.Errorf("cut after %d", maxUnacked)
+	}
+	if s.pullLater(new(lateAnswer)); !s.cut {
+		t.Errorf("not cut after %d", maxUnacked+1)
+	}
+}
