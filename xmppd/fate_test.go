@@ -19,7 +19,8 @@ import (
 //
 // "away" has no device; "silent" one (tv) that has sent no presence; "negative" one
 // (tv) with a negative priority; "ready" one (desk) with another; "many" has all three
-// and a phone.
+// and a phone. Anna has blocked "blocked", and "blocker" has blocked her (XEP-0191 §3.3, rule
+// 53).
 const deliveryRules = `
                  chat normal headline groupchat error  presence unavailable  subscribe subscribed probe  get set result error
 nobody           E    E      E        E         S      S        S            S         S          S      E   E   S      S
@@ -40,6 +41,10 @@ many/desk        D    D      D        D         D      D        D            V  
 many/tv          D    D      D        D         D      D        D            V         V          V      D   D   D      D
 many/silent      D    D      D        D         D      D        D            V         V          V      D   D   D      D
 many/gone        A    E      S        E         S      S        S            V         S          V      E   E   S      S
+blocker          E    E      E        E         S      S        S            S         S          S      E   E   S      S
+blocker/tv       E    E      E        E         S      S        S            S         S          S      E   E   S      S
+blocked          E    E      E        E         S      E        E            E         E          E      E   E   S      S
+blocked/tv       E    E      E        E         S      E        E            E         E          E      E   E   S      S
 .                E    E      E        E         S      S        S            S         S          S      V   V   S      S
 ./x              E    E      E        E         S      S        S            S         S          S      V   V   S      S
 shop.example     E    E      E        E         S      E        E            E         E          S      E   E   S      S
@@ -54,6 +59,8 @@ var deliveryDevices = map[string]map[string]string{
 	"negative": {"tv": "-1"},
 	"ready":    {"desk": "0"},
 	"many":     {"desk": "0", "phone": "5", "tv": "-1", "silent": ""},
+	"blocker":  {"tv": "0"},
+	"blocked":  {"tv": "0"},
 }
 
 func TestFates(t *testing.T) {
@@ -63,7 +70,7 @@ func TestFates(t *testing.T) {
 }
 
 func testFates(t *testing.T, colleagues bool) {
-	d := newDesk(t, "anna", "away", "silent", "negative", "ready", "many")
+	d := newDesk(t, "anna", "away", "silent", "negative", "ready", "many", "blocker", "blocked")
 	d.server.config.Colleagues = colleagues
 	anna := d.device("anna", "laptop", "")
 	for name, devices := range deliveryDevices {
@@ -71,6 +78,9 @@ func testFates(t *testing.T, colleagues bool) {
 			d.device(name, resource, priority)
 		}
 	}
+	const block = "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='%s@desk.example'/></block></iq>"
+	anna.says(d.t, block, "blocked")
+	d.session("blocker", "tv").says(d.t, block, "anna")
 	lines := strings.Split(strings.TrimSpace(deliveryRules), "\n")
 	kinds := strings.Fields(lines[0])
 	for n, line := range lines[1:] {
@@ -181,6 +191,8 @@ func refusedAs(address string) string {
 	switch {
 	case address == "@@":
 		return wire.JIDMalformed
+	case strings.HasPrefix(address, "blocked"):
+		return wire.NotAcceptable
 	case strings.Contains(address, "shop.example"):
 		return wire.RemoteServerNotFound
 	}
