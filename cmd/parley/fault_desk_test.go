@@ -8,11 +8,13 @@ import (
 	"parley.im/parley/xmppd/xmpptest"
 )
 
-// annasDesk is a server with two agents, in a synctest bubble.
+// annasDesk is a server with two agents, and one of another account, in a synctest
+// bubble.
 func annasDesk(t *testing.T) *talkServer {
 	return newTalkServer(t, &xmpptest.Talk{Cast: []xmpptest.Person{
 		{Name: "anna", Role: "agent", Domain: "desk.example", Password: "correct horse"},
 		{Name: "bob", Role: "agent", Domain: "desk.example", Password: "tea at four"},
+		{Name: "carol", Role: "agent", Domain: "shop.example", Password: "a quiet office"},
 	}})
 }
 
