@@ -37,19 +37,17 @@ func (s *Session) allow(size int) {
 
 // pause lets the reader wait, unless the session is to end.
 func (s *Session) pause(d time.Duration) {
+	over := false
 	t := time.AfterFunc(d, func() {
 		s.mu.Lock()
+		defer s.mu.Unlock()
+		over = true
 		s.cond.Broadcast()
-		s.mu.Unlock()
 	})
 	defer t.Stop()
-	until := time.Now().Add(d)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for time.Now().Before(until) {
-		if s.interrupted() {
-			return
-		}
+	for !over && !s.interrupted() {
 		s.cond.Wait()
 	}
 }

@@ -80,3 +80,24 @@ func TestAllowance(t *testing.T) {
 		s.mu.Unlock()
 	})
 }
+
+// A pause ends however short it is: nobody wakes a reader twice.
+func TestAShortPauseEnds(t *testing.T) {
+	s := newTestAgent(newTestServer(t, testLimits), "anna").away("phone")
+	s.epoch = &epoch{}
+	done := make(chan struct{})
+	go func() { // ends with its pauses
+		defer close(done)
+		for i := range 20_000 {
+			s.pause(time.Duration(i % 1000))
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("a reader sleeps for ever")
+	}
+	s.mu.Lock()
+	s.epoch = nil
+	s.mu.Unlock()
+}
