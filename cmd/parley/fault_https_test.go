@@ -77,6 +77,9 @@ func pagesForOperators(t *testing.T) {
 			}
 		}
 	}
+	if status, _ := asks("127.0.0.2", "GET", "/healthz", "X-Long: "+strings.Repeat("x", 16<<10)+"\r\n"); status != http.StatusRequestHeaderFieldsTooLarge {
+		t.Errorf("a long header is answered with %d", status)
+	}
 	for _, more := range []string{"X-Forwarded-For: 127.0.0.1\r\n", "X-Real-IP: 127.0.0.1\r\n", "Forwarded: for=127.0.0.1\r\n", "X-Original-URL: /healthz\r\n", "X-HTTP-Method-Override: GET\r\n"} {
 		if status, _ := asks("127.0.0.2", "GET", "/metrics", more); status != http.StatusNotFound {
 			t.Errorf("with %q a stranger gets %d", more, status)

@@ -58,6 +58,7 @@ func newHealth(s *server) *health {
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       30 * time.Second,
+		MaxHeaderBytes:    8 << 10, // net/http takes a MiB from any stranger
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, CipherSuites: xmppd.CipherSuites(), GetCertificate: s.xmpp.Certificate,
