@@ -11,7 +11,7 @@ import (
 var leftovers = []struct{ name, keep, find string }{
 	{"a contact", "<query xmlns='jabber:iq:roster'><item jid='mark@shop.example' name='mark'/></query>", "<query xmlns='jabber:iq:roster'/>"},
 	{"her card", "<vCard xmlns='vcard-temp'><FN>mark</FN></vCard>", "<vCard xmlns='vcard-temp'/>"},
-	{"private storage", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:mark'>mark</x></query>", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:mark'/></query>"},
+	{"private storage", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:own'>mark</x></query>", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:own'/></query>"},
 	{"blocked addresses", "<block xmlns='urn:xmpp:blocking'><item jid='mark@shop.example'/></block>", "<blocklist xmlns='urn:xmpp:blocking'/>"},
 }
 

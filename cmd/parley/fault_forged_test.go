@@ -191,6 +191,8 @@ func answersAreNoRequests(t *testing.T) {
 	atLeast(t, "mellium.im/xmpp", "v0.22.0")
 }
 
+const queryForm = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>"
+
 // ejabberd 26.07: an id of a page went into the database's language. An id is looked up or
 // it isn't there (rule 40); FuzzParseQuery makes up others.
 func idsAreValues(t *testing.T) {
@@ -202,15 +204,15 @@ func idsAreValues(t *testing.T) {
 			text := strings.NewReplacer("'", "&apos;", "\"", "&quot;").Replace(id)
 			for _, form := range []string{
 				"<set xmlns='http://jabber.org/protocol/rsm'><after>%s</after></set>", "<set xmlns='http://jabber.org/protocol/rsm'><before>%s</before></set>",
-				"<x xmlns='jabber:x:data' type='submit'><field var='after-id'><value>%s</value></field></x>", "<x xmlns='jabber:x:data' type='submit'><field var='before-id'><value>%s</value></field></x>",
-				"<x xmlns='jabber:x:data' type='submit'><field var='ids'><value>%s</value></field></x>",
+				queryForm + "<field var='after-id'><value>%s</value></field></x>", queryForm + "<field var='before-id'><value>%s</value></field></x>",
+				queryForm + "<field var='ids'><value>%s</value></field></x>",
 			} {
 				answer, before := anna.all("set", "", "<query xmlns='urn:xmpp:mam:2'>"+fmt.Sprintf(form, text)+"</query>")
 				if answer.child("error").child("item-not-found") == nil || len(before) > 0 {
 					t.Errorf("%q in %s: %s and %d results, want item-not-found", id, form, answer, len(before))
 				}
 			}
-			answer, before := anna.all("set", "", "<query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='with'><value>"+text+"</value></field></x></query>")
+			answer, before := anna.all("set", "", "<query xmlns='urn:xmpp:mam:2'>"+queryForm+"<field var='with'><value>"+text+"</value></field></x></query>")
 			if len(before) > 0 || answer.child("fin") == nil && answer.child("error").child("jid-malformed") == nil {
 				t.Errorf("with %q: %s and %d results, want none", id, answer, len(before))
 			}

@@ -67,7 +67,7 @@ var steps = []struct {
 	{"<iq type='set' id='1'><session xmlns='urn:ietf:params:xml:ns:xmpp-session'/></iq>", map[int]string{bound: "result"}},
 	{"<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>", map[int]string{bound: "result"}},
 	{"<iq type='get' id='1'><query xmlns='jabber:iq:auth'/></iq>", map[int]string{bound: "error service-unavailable"}},
-	{"<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>", map[int]string{bound: "error service-unavailable"}},
+	{"<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>", map[int]string{bound: "result"}},
 	{"<message to='bob@desk.example' type='chat' id='m'><body>Hello</body></message>", map[int]string{bound: ""}},
 	{"<presence/>", map[int]string{bound: "presence"}},
 	{"<enable xmlns='urn:xmpp:sm:3'/>", map[int]string{reopened: "failed unexpected-request", bound: "enabled"}},
