@@ -65,12 +65,10 @@ func ParseBlocked(st *wire.Stanza, c *wire.Child) ([]string, error) {
 	list := make(BlockList)
 	for k := range request.Children {
 		item := &request.Children[k]
-		if string(item.Name) != "item" || string(item.Space) != NSBlocking {
-			continue
-		}
 		text := request.ChildAttr(item, "jid")
-		if text == nil {
-			return nil, wire.StanzaError{Condition: wire.BadRequest, Text: "an item without a jid"}
+		if text == nil || string(item.Name) != "item" || string(item.Space) != NSBlocking {
+			// Not passed over: what names nobody unblocks everybody (XEP-0191 §3.5).
+			return nil, wire.StanzaError{Condition: wire.BadRequest, Text: "whom this means is not said in items with a jid"}
 		}
 		j, err := jid.Parse(string(text))
 		if err != nil {
