@@ -66,6 +66,7 @@ var documents = []document{
 	{"XEP-0114", "Jabber Component Protocol", "1.6", planned, "", "its namespace is known"},
 	{"XEP-0115", "Entity Capabilities", "1.6.0", complete, "0.1", "of the server"},
 	{"XEP-0128", "Service Discovery Extensions", "1.0.1", complete, "0.1", ""},
+	{"XEP-0138", "Stream Compression", "2.1", cited, "", "not offered: it lets floods through"},
 	{"XEP-0153", "vCard-Based Avatars", "1.1.1", planned, "", ""},
 	{"XEP-0157", "Contact Addresses for XMPP Services", "1.1.1", complete, "0.1", ""},
 	{"XEP-0160", "Best Practices for Handling Offline Messages", "1.0.1", complete, "0.1", ""},
