@@ -28,6 +28,9 @@ var (
 		"msgoffline", // XEP-0160 §4
 		NSBlocking,   // XEP-0191 §3.1
 		nsCarbons,    // XEP-0280 §4
+		// XEP-0313 §7 has it with the account alone; but clients such as Profanity look for
+		// it here, and then ask their own accounts.
+		NSArchive,
 		NSPing,
 		NSTime,
 		NSCard, // XEP-0054 §4
