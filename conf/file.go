@@ -169,7 +169,7 @@ type Roster struct {
 	// Whether the agents of an account find each other there, in a group of their own.
 	Colleagues bool `toml:"colleagues" default:"true"`
 	// Accounts with more agents go without that group: everybody's presence would go to
-	// everybody.
+	// everybody. When an account passes this number, all its agents have to sign in again.
 	ColleaguesMax int `toml:"colleagues_max" default:"1000" min:"0"`
 }
 

@@ -5,16 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
-	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -31,7 +27,12 @@ type account struct {
 
 	mu     sync.RWMutex // guards what follows
 	agents map[string]*agent
-	sorted []*agent // the same, for colleagues; nil when it is to be made anew
+	ids    map[string]store.AgentID // disabled agents, too
+
+	// Held over a change of rosters, or of who is in the team, the store's commit
+	// included. Taken before an agent's mu.
+	rosters sync.Mutex
+	team    atomic.Pointer[team] // nil: agents don't see each other unless they want to
 
 	// Held while an agent changes her password: hashing takes a core for a while, so in
 	// an account one does at a time. Taken before an agent's mu.
@@ -51,7 +52,7 @@ type account struct {
 func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	acct := &account{
 		server: s, id: a.ID, domain: a.Domain, store: a.Store, auth: a.Auth,
-		log: s.log.With("account", a.ID), agents: make(map[string]*agent),
+		log: s.log.With("account", a.ID), agents: make(map[string]*agent), ids: make(map[string]store.AgentID),
 	}
 	var err error
 	if acct.journal, err = a.Store.Journal(ctx); err != nil {
@@ -62,10 +63,12 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 		return fmt.Errorf("list agents: %w", err)
 	}
 	for _, g := range agents {
+		acct.ids[g.Name] = g.ID
 		if !g.Disabled {
 			acct.agents[g.Name] = newAgent(acct, g)
 		}
 	}
+	acct.regroup()
 	if err := acct.restore(ctx); err != nil {
 		return fmt.Errorf("restore sessions: %w", err)
 	}
@@ -94,42 +97,6 @@ func (s *Server) RemoveAccount(ctx context.Context, id string) {
 	if gone != nil {
 		gone.close(ctx, false)
 	}
-}
-
-// AgentAdded lets a new (or newly enabled) agent in and shows her to her
-// colleagues.
-func (s *Server) AgentAdded(accountID string, g store.Agent) {
-	a := s.accountByID(accountID)
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	if old := a.agents[g.Name]; old == nil || old.id != g.ID {
-		a.agents[g.Name], a.sorted = newAgent(a, g), nil
-	}
-	a.mu.Unlock()
-	a.pushRoster(im.AppendRoster(nil, []im.Colleague{{JID: a.bare(g.Name), Name: g.Name}}), g.Name)
-}
-
-// AgentRemoved ends the sessions of an agent who was disabled or deleted.
-func (s *Server) AgentRemoved(accountID string, g store.Agent) {
-	a := s.accountByID(accountID)
-	if a == nil {
-		return
-	}
-	a.mu.Lock()
-	gone := a.agents[g.Name]
-	if gone != nil && gone.id == g.ID {
-		delete(a.agents, g.Name)
-		a.sorted = nil
-	}
-	a.mu.Unlock()
-	if gone == nil || gone.id != g.ID {
-		return
-	}
-	gone.removed.Store(true)
-	gone.endAll(wire.StreamError{Condition: wire.NotAuthorized, Text: "this account was switched off"}, nil)
-	a.pushRoster(im.AppendRosterRemoval(nil, gone.bare), g.Name)
 }
 
 // CredentialsChanged ends the sessions of an agent whose password was changed by
@@ -184,44 +151,17 @@ func (a *account) agentOf(g store.Agent) *agent {
 	return nil
 }
 
-// colleagues are all agents, sorted by name; nil where the group is off. The slice
-// is shared and must not be changed.
-func (a *account) colleagues() []*agent {
+// loaded are the agents whose rosters are known: those with sessions, and who is about
+// to have one.
+func (a *account) loaded() (list []*agent) {
 	a.mu.RLock()
-	list, grouped := a.sorted, a.grouped()
-	a.mu.RUnlock()
-	if !grouped || list != nil {
-		return list
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.sorted == nil && a.grouped() {
-		a.sorted = slices.SortedFunc(maps.Values(a.agents), func(x, y *agent) int { return strings.Compare(x.name, y.name) })
-	}
-	return a.sorted
-}
-
-// grouped says whether agents see each other; a.mu is held.
-func (a *account) grouped() bool {
-	return a.server.config.Colleagues && len(a.agents) <= a.server.config.ColleaguesMax
-}
-
-// pushRoster tells everybody who asked for the roster of a change (RFC 6121
-// §2.1.6), but not the one it is about.
-func (a *account) pushRoster(query []byte, but string) {
-	for _, g := range a.colleagues() {
-		if g.name == but || g.online.Load() == 0 {
-			continue
+	defer a.mu.RUnlock()
+	for _, g := range a.agents {
+		if g.roster.Load() != nil {
+			list = append(list, g)
 		}
-		g.mu.Lock()
-		for _, s := range g.sessions {
-			if s.interested() {
-				s.push(item{data: s.rosterPush(query), stanza: true})
-				s.kick()
-			}
-		}
-		g.mu.Unlock()
 	}
+	return list
 }
 
 // happened appends an event about no conversation to the journal.

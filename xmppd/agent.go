@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"context"
+	"errors"
 	"math"
 	"slices"
 	"sync"
@@ -20,9 +21,16 @@ type agent struct {
 	bare    string
 	viewer  im.Viewer
 
+	item        []byte // what she is in her colleagues' rosters; never changed
+	itemVersion im.RosterVersion
+
 	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
 	online  atomic.Int32 // sessions, hibernating ones too
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
+
+	// What she keeps of others, known from her first session to the end of her last.
+	// Stored while mu is held, except at first.
+	roster atomic.Pointer[im.Roster]
 
 	blocked  atomic.Pointer[im.BlockList] // nil until it is known; changed under changing and mu
 	seen     atomic.Pointer[im.Activity]  // when she was here last; nil until it is known
@@ -43,6 +51,8 @@ func newAgent(a *account, g store.Agent) *agent {
 	n.viewer = im.Viewer{Bare: n.bare, Domain: a.domain, ID: func(o store.Ordinal) string {
 		return a.store.ArchiveID(n.id, o)
 	}}
+	n.item = im.AppendColleague(nil, n.bare, n.name, nil)
+	n.itemVersion = im.VersionOf(n.item)
 	return n
 }
 
@@ -75,6 +85,9 @@ func (g *agent) join(s *Session, limit int) error {
 	}
 }
 
+// errNotLoaded says that what an agent keeps must be read first.
+var errNotLoaded = errors.New("roster not loaded")
+
 // tryJoin adds a session, or names the one that must end before.
 func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
 	g.mu.Lock()
@@ -89,6 +102,9 @@ func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
 	}
 	if old := g.session(s.resource); old != nil {
 		return old, nil
+	}
+	if g.roster.Load() == nil {
+		return nil, errNotLoaded // her last session ended since
 	}
 	if len(g.sessions) >= limit {
 		// A device that has not come back makes room for one that is here.
@@ -140,6 +156,9 @@ func (g *agent) leave(s *Session, left []item) {
 		g.drain = nil
 	}
 	g.drainWith(nil)
+	if len(g.sessions) == 0 {
+		g.roster.Store(nil)
+	}
 }
 
 // lost says that items will not reach the device they were queued for; g.mu is
@@ -181,10 +200,13 @@ func (g *agent) arrived(items []item) {
 	g.account.touched(g)
 }
 
-// load makes the agent's delivery and block list known, before her first session. It
-// reads the store and must not be called by the dispatcher.
+// load makes the agent's delivery, block list and roster known, before her first
+// session. It reads the store and must not be called by the dispatcher.
 func (g *agent) load(ctx context.Context) error {
 	if err := g.know(ctx); err != nil {
+		return err
+	}
+	if err := g.loadRoster(ctx); err != nil {
 		return err
 	}
 	g.mu.Lock()

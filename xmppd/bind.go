@@ -74,14 +74,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	// Nothing is written for it until the answer to bind is out.
 	s.out.writing = true
 	id := string(st.ID)
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
-	defer cancel()
-	if err := n.agent.load(ctx); err != nil {
-		n.log.Error("what is kept of the agent cannot be read", "err", err)
-		n.refuseBind(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint})
-		return nil, nil
-	}
-	if err := n.agent.join(s, n.limits.SessionsPerAgent); err != nil {
+	if err := n.join(s); err != nil {
 		if e, ok := err.(wire.StanzaError); ok {
 			n.refuseBind(st, e)
 			return nil, nil
@@ -104,6 +97,21 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	n.log.Debug("bound", "session", s.id)
 	s.kick()
 	return s, nil
+}
+
+// join adds the session to its agent's, once what is kept of her is known.
+func (n *negotiation) join(s *Session) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	for {
+		if err := n.agent.load(ctx); err != nil {
+			n.log.Error("what is kept of the agent cannot be read", "err", err)
+			return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint}
+		}
+		if err := n.agent.join(s, n.limits.SessionsPerAgent); err != errNotLoaded {
+			return err
+		}
+	}
 }
 
 func (n *negotiation) refuseBind(st *wire.Stanza, e wire.StanzaError) {

@@ -180,7 +180,7 @@ func (s *Session) part(o *Session) {
 	o.agent.mu.Lock()
 	defer o.agent.mu.Unlock()
 	if shown && s.agent.blocks(o.address) && !o.agent.blocks(s.address) {
-		o.push(item{data: s.presenceOf(presence{}, "", "unavailable", o.agent.bare), stanza: true})
+		o.push(item{data: s.render(notice{typ: "unavailable"}, o.agent.bare, false), stanza: true})
 		o.kick()
 	}
 }
@@ -188,7 +188,7 @@ func (s *Session) part(o *Session) {
 // meets shows another agent's device to this one, if both are available.
 func (s *Session) meets(o *Session) {
 	if s.isAvailable() && s.sees(o.agent) {
-		s.see(o)
+		s.see(o.agent, o.resource)
 		s.kick()
 	}
 }

@@ -54,7 +54,7 @@ func newDesk(t *testing.T, agents ...string) *desk {
 // device is a new one of an agent's. With a priority (an xs:byte) it is available.
 func (d *desk) device(name, resource, priority string) *Session {
 	d.t.Helper()
-	if err := d.agent(name).know(d.t.Context()); err != nil {
+	if err := d.agent(name).load(d.t.Context()); err != nil {
 		d.t.Fatal(err)
 	}
 	s := d.agent(name).away(resource)

@@ -5,10 +5,11 @@ import (
 	"parley.im/parley/xmppd/wire"
 )
 
-// maxDirected bounds who a session can be known to beyond its colleagues.
+// maxDirected bounds who a session can be known to beyond those who see its agent.
 const maxDirected = 256
 
-// direct passes presence on to one JID (RFC 6121 §4.6).
+// direct passes presence on to one JID (RFC 6121 §4.6). Those who see the agent anyway
+// go on doing so: they get the next change, too (§4.6.3).
 func (s *Session) direct(st *wire.Stanza) {
 	t := s.target(st.To)
 	fate := t.fate(im.Presence)
@@ -27,8 +28,9 @@ func (s *Session) direct(st *wire.Stanza) {
 		s.answerError(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "known to too many already"})
 		return
 	}
-	p := presence{lang: clone(st.Lang), decls: clone(st.Decls), inner: clone(st.Inner)}
-	s.sendPresence(t.agent, t.resource, p, string(st.ID), string(st.Type))
+	s.sendPresence(notice{
+		to: t.agent, resource: t.resource, presence: s.agent.account.presenceOf(st), id: string(st.ID), typ: string(st.Type), told: true,
+	})
 }
 
 // tell remembers that a target is told of this session's presence, and must be told
@@ -48,20 +50,18 @@ func (s *Session) tell(t *target) bool {
 }
 
 // tellDirected says to those who got directed presence that it is over (RFC 6121
-// §4.6.4), unless they have heard it already: with was, all available devices of
-// colleagues have.
-func (s *Session) tellDirected(p presence, id string, was bool) {
+// §4.6.3), unless they have heard it already: if the session was available, all
+// available devices of those who see v's agent have.
+func (s *Session) tellDirected(n notice, v view, was bool) {
 	s.mu.Lock()
 	told := s.directed
 	s.directed = nil
 	s.mu.Unlock()
 	for _, t := range told {
-		if !(was && s.sees(t.agent)) {
-			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
-			continue
-		}
-		if t.resource != "" && !t.agent.shows(t.resource) {
-			s.sendPresence(t.agent, t.resource, p, id, "unavailable")
+		heard := was && v.has(t.agent, im.State.Shows) && (t.resource == "" || t.agent.isThere(t.resource))
+		if !heard {
+			n.to, n.resource = t.agent, t.resource
+			s.sendPresence(n)
 		}
 	}
 }
@@ -75,8 +75,8 @@ func (s *Session) directedTo(o *Session) bool {
 	return s.directed[o.address] != nil || available && s.directed[o.agent.bare] != nil
 }
 
-// shows says whether the device of that name is available.
-func (g *agent) shows(resource string) bool {
+// isThere says whether the device of that name is available.
+func (g *agent) isThere(resource string) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.session(resource)

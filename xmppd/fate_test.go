@@ -72,6 +72,7 @@ func TestFates(t *testing.T) {
 func testFates(t *testing.T, colleagues bool) {
 	d := newDesk(t, "anna", "away", "silent", "negative", "ready", "many", "blocker", "blocked")
 	d.server.config.Colleagues = colleagues
+	d.regroup()
 	anna := d.device("anna", "laptop", "")
 	for name, devices := range deliveryDevices {
 		for resource, priority := range devices {

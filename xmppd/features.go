@@ -35,6 +35,8 @@ func signInFeatures(o scram.Offer, l *Limits) string {
 func (s *Server) sessionFeatures(l *Limits) string {
 	b := "<stream:features><bind xmlns='" + nsBind + "'/>" +
 		"<session xmlns='" + nsSession + "'><optional/></session>" +
+		"<ver xmlns='urn:xmpp:features:rosterver'/>" + // RFC 6121 §2.6.1
+		"<sub xmlns='urn:xmpp:features:pre-approval'/>" + // RFC 6121 §3.4
 		"<sm xmlns='" + nsSM + "'/>"
 	if l.Held > 0 {
 		b += "<csi xmlns='" + nsCSI + "'/>" // XEP-0352 §4.1

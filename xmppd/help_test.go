@@ -35,6 +35,7 @@ func newTestAgent(s *Server, name string) *agent {
 	g := a.newTestAgent(1, name)
 	g.viewer.ID = func(store.Ordinal) string { return "id" }
 	a.agents[name] = g
+	a.regroup()
 	return g
 }
 
@@ -42,6 +43,7 @@ func newTestAgent(s *Server, name string) *agent {
 func (a *account) newTestAgent(id store.AgentID, name string) *agent {
 	g := newAgent(a, store.Agent{ID: id, Name: name})
 	g.blocked.Store(&im.BlockList{})
+	g.roster.Store(emptyRoster)
 	return g
 }
 

@@ -22,7 +22,7 @@ func (s *Session) iq(st *wire.Stanza) error {
 	switch fate := t.fate(im.Request); {
 	case fate == im.ByServer && (t.agent == nil || t.agent == s.agent):
 		s.serve(st, t)
-	case fate == im.ToDevice && s.sees(t.agent):
+	case fate == im.ToDevice && s.mayAsk(t):
 		s.forwardRequest(st, t)
 	case t.place == im.Nobody && t.resource == "":
 		s.serveOther(st, t)
@@ -40,8 +40,8 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	space, name, set := string(c.Space), string(c.Name), string(st.Type) == "set"
 	switch {
 	case !set && s.discover(st, c, t):
-	case space == "jabber:iq:roster" && own:
-		s.rosterRequest(st, set)
+	case space == im.NSRoster && name == "query" && own:
+		s.rosterRequest(st, c, set)
 	case space == "urn:xmpp:carbons:2" && set && (name == "enable" || name == "disable"):
 		s.mu.Lock()
 		s.carbons = name == "enable" // XEP-0280 §4, §5
@@ -59,25 +59,6 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	default:
 		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable}) // RFC 6120 §8.4
 	}
-}
-
-// rosterRequest gives the server-managed group (RFC 6121 §2.1.3). It cannot be
-// changed from a client.
-func (s *Session) rosterRequest(st *wire.Stanza, set bool) {
-	if set {
-		s.answerError(st, wire.StanzaError{Condition: wire.NotAllowed, Text: "this server manages the roster"})
-		return
-	}
-	s.mu.Lock()
-	s.roster = true
-	s.mu.Unlock()
-	var list []im.Colleague
-	for _, g := range s.agent.account.colleagues() {
-		if g != s.agent {
-			list = append(list, im.Colleague{JID: g.bare, Name: g.name})
-		}
-	}
-	s.answer(st, im.AppendRoster(nil, list))
 }
 
 // rosterPush is a push to this session (RFC 6121 §2.1.6).
@@ -104,6 +85,18 @@ func (s *Session) answerError(st *wire.Stanza, e wire.StanzaError) {
 		s.push(item{data: b, stanza: true})
 		s.kick()
 	}
+}
+
+// mayAsk says whether the session may know that a device is there: it sees its agent, or
+// the device has shown itself to it (RFC 6121 §4.6, §8.5.3.1).
+func (s *Session) mayAsk(t *target) bool {
+	if s.sees(t.agent) {
+		return true
+	}
+	t.agent.mu.Lock()
+	o := t.agent.session(t.resource)
+	t.agent.mu.Unlock()
+	return o != nil && o.directedTo(s)
 }
 
 // forwardRequest passes a request on to one device (RFC 6121 §8.5.3.1).

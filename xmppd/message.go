@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,6 +66,12 @@ func (s *Session) target(to []byte) *target {
 // stale says that the target's agent was deleted, or that there may be one now.
 func (t *target) stale() bool {
 	return t.agent == nil && t.place == im.Nobody || t.agent != nil && t.agent.removed.Load()
+}
+
+// bare is the target's address without a resource.
+func (t *target) bare() string {
+	bare, _, _ := strings.Cut(t.address, "/")
+	return bare
 }
 
 // know makes known whom the target's agent has blocked. While that is not to be had she

@@ -40,9 +40,10 @@ func (s *Session) othersRequest(st *wire.Stanza, c *wire.Child, g *agent) bool {
 }
 
 // forbidden refuses what may not be asked of another account, whether there is one or not
-// (XEP-0049 §2.3, XEP-0054 §3.2; rule 18); false if it may be asked.
+// (RFC 6121 §2.3.3, XEP-0049 §2.3, XEP-0054 §3.2; rules 18 and 24); false if it may be
+// asked.
 func (s *Session) forbidden(st *wire.Stanza, c *wire.Child) bool {
-	no := string(c.Space) == im.NSPrivate || string(c.Space) == im.NSCard && string(st.Type) == "set"
+	no := string(c.Space) == im.NSPrivate || string(c.Space) == im.NSRoster || string(c.Space) == im.NSCard && string(st.Type) == "set"
 	if no {
 		s.answerError(st, wire.StanzaError{Condition: wire.Forbidden})
 	}

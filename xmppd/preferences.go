@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
@@ -68,11 +67,8 @@ func (g *agent) hidden(ctx context.Context) (list []store.ConversationID, err er
 }
 
 // inRoster says whether a bare JID is in the agent's roster: a colleague's is, and her
-// own.
+// own. She has sessions.
 func (g *agent) inRoster(bare string) bool {
-	a := g.account
-	name, domain, _ := strings.Cut(bare, "@")
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	return domain == a.domain && (name == g.name || a.grouped() && a.agents[name] != nil)
+	v := g.view()
+	return bare == g.bare || v.team.find(bare) != nil || v.roster.Contact(bare) != nil
 }

@@ -17,6 +17,7 @@ type savedSession struct {
 	Acked    uint32
 	Carbons  bool
 	Roster   bool
+	Versions bool
 	Blocked  bool // gets pushes of the block list
 	Presence savedPresence
 	Directed []string `json:",omitempty"` // who was sent directed presence
@@ -82,7 +83,7 @@ func (s *Session) save() (store.Resume, bool) {
 	}
 	v := savedSession{
 		Resource: s.resource, ID: s.sm.id, Handled: s.handled, Acked: s.sm.acked,
-		Carbons: s.carbons, Roster: s.roster, Blocked: s.blocklist, Presence: s.presence.saved(),
+		Carbons: s.carbons, Roster: s.roster, Versions: s.versions, Blocked: s.blocklist, Presence: s.presence.saved(),
 		Unacked: saveItems(s.sm.unacked), Queue: saveItems(s.out.queue),
 	}
 	for to := range s.directed {
@@ -145,7 +146,7 @@ func (a *account) restore(ctx context.Context) error {
 
 func (g *agent) restore(v *savedSession, left time.Duration) {
 	s := newSession(g, v.Resource)
-	s.handled, s.carbons, s.roster, s.blocklist = v.Handled, v.Carbons, v.Roster, v.Blocked
+	s.handled, s.carbons, s.roster, s.versions, s.blocklist = v.Handled, v.Carbons, v.Roster, v.Versions, v.Blocked
 	s.presence = v.Presence.restored()
 	s.sm = smState{enabled: true, on: true, resumable: true, id: v.ID, acked: v.Acked}
 	s.lostAt = s.server.tick.Load() - int64((s.server.config.Resume-left)/time.Second)

@@ -68,6 +68,7 @@ type Session struct {
 	carbons   bool
 	copied    *copiedRing // nil before the first copy
 	roster    bool        // asked for it, so gets pushes
+	versions  bool        // asked with a version (RFC 6121 §2.6)
 	blocklist bool        // the same of the block list
 
 	out outbox
@@ -134,9 +135,7 @@ func (s *Session) route(st *wire.Stanza) error {
 		}
 	case wire.Presence:
 		s.settle()
-		if err := s.presenceStanza(st); err != nil {
-			return err
-		}
+		s.presenceStanza(st)
 		s.count()
 	case wire.IQ:
 		s.settle()

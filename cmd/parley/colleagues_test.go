@@ -23,7 +23,7 @@ func TestManyColleaguesFitThroughASmallQueue(t *testing.T) {
 	}
 	last := agents - 1
 	for i := range agents {
-		fmt.Fprintf(&talk, "a%d/desk <~ <presence from='a%d@desk.example/desk' to='a%d@desk.example'/>\n", last, i, last)
+		fmt.Fprintf(&talk, "a%d/desk <~ <presence from='a%d@desk.example/desk' to='a%d@desk.example'>...</presence>\n", last, i, last)
 	}
 	fmt.Fprintf(&talk, "a%d/desk < nothing\n", last)
 	for i := range last {

@@ -42,8 +42,10 @@ type installation struct {
 type live interface {
 	// AgentAdded: a new agent, or one who was enabled again.
 	AgentAdded(account string, a store.Agent)
-	// AgentRemoved: the agent was disabled or deleted; her sessions end.
+	// AgentRemoved: the agent was disabled; her sessions end.
 	AgentRemoved(account string, a store.Agent)
+	// AgentDeleted: and she does not come back.
+	AgentDeleted(account string, a store.Agent)
 	// CredentialsChanged: the agent has another password; sessions of the old one end.
 	CredentialsChanged(account string, a store.Agent)
 	// WebhooksChanged: an endpoint was added or deleted.

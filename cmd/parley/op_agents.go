@@ -217,7 +217,7 @@ func (o *operator) deleteAgent(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if o.inst.live != nil {
-		o.inst.live.AgentRemoved(a.id, g)
+		o.inst.live.AgentDeleted(a.id, g)
 	}
 	return done, nil
 }

@@ -77,6 +77,10 @@ func (l *listening) AgentRemoved(account string, a store.Agent) {
 	l.tell("removed %s in %s", a.Name, account)
 }
 
+func (l *listening) AgentDeleted(account string, a store.Agent) {
+	l.tell("deleted %s in %s", a.Name, account)
+}
+
 func (l *listening) CredentialsChanged(account string, a store.Agent) {
 	l.tell("credentials of %s in %s", a.Name, account)
 }
@@ -184,7 +188,7 @@ func TestAgents(t *testing.T) {
 			t.Errorf("show: %s", out)
 		}
 		must(t, "", agent("delete", "ben@desk.example")...)
-		told(t, list, "removed ben in desk")
+		told(t, list, "deleted ben in desk")
 		refused(t, "there is no agent ben@desk.example", "", agent("show", "ben@desk.example")...)
 	})
 }

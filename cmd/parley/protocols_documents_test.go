@@ -37,7 +37,7 @@ var documents = []document{
 	{"RFC 6066", "TLS extensions: definitions", "2011", cited, "", "a certificate for each name"},
 	{"RFC 6068", "The 'mailto' URI scheme", "2010", cited, "", "addresses of [contact]"},
 	{"RFC 6120", "XMPP: core", "2011", partial, "0.1", "clients; no other servers yet"},
-	{"RFC 6121", "XMPP: instant messaging and presence", "2011", partial, "0.1", "colleagues see each other without asking; no rosters of one's own"},
+	{"RFC 6121", "XMPP: instant messaging and presence", "2011", partial, "0.1", "between the agents of an account; no other servers yet"},
 	{"RFC 6585", "Additional HTTP status codes", "2012", cited, "", "what webhooks do about 429"},
 	{"RFC 6890", "Special-purpose IP address registries", "2013", cited, "", "where webhooks must not go"},
 	{"RFC 7395", "An XMPP subprotocol for WebSocket", "2014", planned, "", ""},

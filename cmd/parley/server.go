@@ -393,6 +393,9 @@ func (s *server) AgentAdded(account string, a store.Agent) { s.xmpp.AgentAdded(a
 // AgentRemoved ends an agent's sessions.
 func (s *server) AgentRemoved(account string, a store.Agent) { s.xmpp.AgentRemoved(account, a) }
 
+// AgentDeleted ends an agent's sessions, and what others had with her.
+func (s *server) AgentDeleted(account string, a store.Agent) { s.xmpp.AgentDeleted(account, a) }
+
 // CredentialsChanged ends the sessions of the old password.
 func (s *server) CredentialsChanged(account string, a store.Agent) {
 	s.xmpp.CredentialsChanged(account, a)

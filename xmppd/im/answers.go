@@ -71,26 +71,3 @@ func AppendTime(b []byte, now time.Time) []byte {
 	b = now.UTC().AppendFormat(b, "2006-01-02T15:04:05Z")
 	return append(b, "</utc></time>"...)
 }
-
-// A Colleague is an item of the group that the server manages.
-type Colleague struct{ JID, Name string }
-
-// AppendRoster writes a roster or a push of it (RFC 6121 §2.1): each colleague
-// with a mutual subscription, in one group.
-func AppendRoster(b []byte, colleagues []Colleague) []byte {
-	b = append(b, "<query xmlns='jabber:iq:roster'>"...)
-	for _, c := range colleagues {
-		b = append(b, "<item"...)
-		b = wire.AppendAttr(b, "jid", c.JID)
-		b = wire.AppendAttr(b, "name", c.Name)
-		b = append(b, " subscription='both'><group>Colleagues</group></item>"...)
-	}
-	return append(b, "</query>"...)
-}
-
-// AppendRosterRemoval writes a push that takes an item away (RFC 6121 §2.1.2.5).
-func AppendRosterRemoval(b []byte, jid string) []byte {
-	b = append(b, "<query xmlns='jabber:iq:roster'><item"...)
-	b = wire.AppendAttr(b, "jid", jid)
-	return append(b, " subscription='remove'/></query>"...)
-}

@@ -55,3 +55,15 @@ func AppendLast(b []byte, ago time.Duration, status string) []byte {
 	b = wire.AppendText(b, status)
 	return append(b, "</query>"...)
 }
+
+// AppendLeft writes in presence what somebody said who has left, and when (RFC 6121
+// §4.3.2, XEP-0203 §4); nothing if that is not known.
+func AppendLeft(b []byte, a Activity, server string) []byte {
+	if a.Status != "" {
+		b = append(wire.AppendText(append(b, "<status>"...), a.Status), "</status>"...)
+	}
+	if !a.At.IsZero() {
+		b = AppendDelay(b, server, a.At)
+	}
+	return b
+}

@@ -1,0 +1,124 @@
+package xmppd
+
+import (
+	"context"
+
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// A notice is presence on its way from a session to an agent's devices.
+type notice struct {
+	to       *agent
+	resource string // one device, available or not; "" is all that are available
+	presence presence
+	id, typ  string
+	told     bool // also to whom the sender's roster doesn't show it: directed, or farewell
+}
+
+// sendPresence is the way of presence to others, with see. Whether the sender shows
+// herself to them, and nobody is blocked, is looked at while their agent is locked: see
+// withdraw and part.
+func (s *Session) sendPresence(n notice) {
+	to := n.to.bare
+	if n.resource != "" {
+		to += "/" + n.resource
+	}
+	data := s.render(n, to, false)
+	n.to.mu.Lock()
+	defer n.to.mu.Unlock()
+	if !n.told && !s.agent.shows(n.to) {
+		return
+	}
+	for _, o := range n.to.sessions {
+		if n.resource != "" && o.resource != n.resource || n.resource == "" && !o.isAvailable() || s.apart(o) {
+			continue
+		}
+		if o.push(item{data: data, stanza: true}) {
+			o.kick()
+		}
+	}
+}
+
+// render writes presence of the session, late with the time when it was said (XEP-0203
+// §4; rule 29).
+func (s *Session) render(n notice, to string, late bool) []byte {
+	p := &n.presence
+	b := make([]byte, 0, len(p.inner)+len(p.decls)+stanzaOverhead)
+	b = wire.AppendOpen(b, wire.Presence, wire.Attrs{
+		Type: n.typ, ID: []byte(n.id), To: to, From: s.address, Lang: p.lang, Decls: p.decls,
+	})
+	b = append(b, p.inner...)
+	if late && !p.at.IsZero() { // kept by an earlier version over a restart
+		b = im.AppendDelay(b, s.agent.account.domain, p.at)
+	}
+	return wire.AppendClose(b, wire.Presence)
+}
+
+// meet tells a session that has just become available who else is (RFC 6121
+// §4.2.2: the server probes on its behalf). That somebody isn't is not said: RFC 6121
+// §4.3.2 leaves it out where it would be said of many.
+func (s *Session) meet() {
+	for o := range s.agent.view().others(im.State.Sees) {
+		if o.online.Load() > 0 {
+			s.see(o, "")
+			s.room()
+		}
+	}
+	s.see(s.agent, "")
+	s.kick()
+}
+
+// see queues the presence of another agent's devices for this session, or that of one,
+// and says whether there is any. The other agent is locked meanwhile, so that newer
+// presence comes later, and so that she is not seen by whom she has just turned away.
+func (s *Session) see(g *agent, resource string) (any bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.shows(s.agent) {
+		return false
+	}
+	for _, o := range g.sessions {
+		if o == s || resource != "" && o.resource != resource || s.apart(o) {
+			continue
+		}
+		o.mu.Lock()
+		p := o.presence
+		o.mu.Unlock()
+		if p.available {
+			any = true
+			s.push(item{data: o.render(notice{presence: p}, s.agent.bare, true), stanza: true})
+		}
+	}
+	return any
+}
+
+// probe answers for another agent at once (RFC 6121 §4.3.2). Whom she doesn't show
+// herself to hears nothing, as of somebody who doesn't exist (rule 29).
+func (s *Session) probe(st *wire.Stanza) {
+	t := s.target(st.To)
+	switch {
+	case t.fate(im.Probe) == im.Refuse:
+		s.answerError(st, s.refusal(t))
+	case t.agent == nil || !s.sees(t.agent):
+	case !s.see(t.agent, t.resource) && t.agent != s.agent:
+		s.push(item{data: t.agent.absence(t.address, s.agent.bare), stanza: true})
+	}
+	s.kick()
+}
+
+// absence says that none of an agent's devices is available, or not that one: with her
+// last words and when they were, as far as that is known.
+func (g *agent) absence(from, to string) []byte {
+	b := wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", To: to, From: from})
+	if !g.available() {
+		ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+		defer cancel()
+		last, err := g.lastSeen(ctx)
+		if err != nil {
+			g.account.log.Warn("when an agent was here last is not known", "agent", g.name, "err", err)
+		}
+		b = im.AppendLeft(b, last, g.account.domain)
+	}
+	return wire.AppendClose(b, wire.Presence)
+}
