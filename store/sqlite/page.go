@@ -168,7 +168,16 @@ func (a *Account) pageReading(ctx context.Context, p *store.Page, wanted int) (*
 		}
 		r.after, r.before = max(r.after, low-1), min(r.before, high)
 	}
-	v, err := a.view(ctx, p.Agent)
+	var v *view
+	var err error
+	switch {
+	case p.With != 0:
+		v, err = a.viewOf(ctx, p.Agent, p.With)
+	case p.Only != nil && len(p.Only) <= freshMax:
+		v, err = a.viewOf(ctx, p.Agent, p.Only...)
+	default:
+		v, err = a.view(ctx, p.Agent)
+	}
 	if err != nil {
 		return nil, err
 	}

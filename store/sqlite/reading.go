@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"math"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/sqlite/conn"
@@ -66,49 +65,41 @@ func (r *reading) begin(v *view, wanted int) {
 	if r.backwards {
 		r.order = v.byLast
 	}
-	newest := r.a.newest.Load()
-	if len(v.byLast) > 0 {
-		newest = max(newest, v.byLast[0].last)
-	}
-	r.before = min(r.before, newest+1)
-	var records int64
-	low, high := int64(math.MaxInt64), int64(0)
-	for _, s := range r.order {
-		if r.matters(s) {
-			records += s.n
-			low, high = min(low, s.first), max(high, s.last)
-		}
-	}
-	if records == 0 {
+	if len(r.order) == 0 {
 		r.ended = true
 		return
 	}
-	some := min(int64(wanted), records)
+	low, high := v.byFirst[0].first, v.byLast[0].last
+	r.after, r.before = max(r.after, low-1), min(r.before, high+1)
+	some := min(int64(wanted), v.records)
 	if some == 0 {
-		some = records
+		some = v.records
 	}
-	look := min(some*((high-low+1)/records), r.before-r.after)
-	if merge := r.reach(look)*openCost + some*mergeCost; look <= merge {
+	// As if the records were spread evenly, and all of them wanted.
+	look := min(some*((high-low+1)/v.records), r.before-r.after)
+	if merge := r.merging(some, look); merge >= look {
 		r.budget = 2 * merge
 	}
 }
 
-// reach is how many lanes have records that may be among so many rows of the log.
-func (r *reading) reach(rows int64) (lanes int64) {
+// merging is about what it costs to merge so many records, which are expected within so
+// many rows of the log, as far as that matters: it stops where these cost less.
+func (r *reading) merging(records, rows int64) (cost int64) {
 	end := r.after + rows
 	if r.backwards {
 		end = r.before - rows
 	}
-	for _, s := range r.order {
-		switch {
+	cost = records * mergeCost
+	for i := 0; i < len(r.order) && cost < rows; i++ {
+		switch s := r.order[i]; {
 		case !r.matters(s):
 		case r.sooner(end, r.key(s)):
-			return lanes
+			return cost
 		default:
-			lanes++
+			cost += openCost
 		}
 	}
-	return lanes
+	return cost
 }
 
 // step gets one record, or one step nearer to it, or ends.

@@ -24,6 +24,7 @@ type sight struct {
 type view struct {
 	byFirst []*sight             // by their first ordinals
 	byLast  []*sight             // by their last ones, the newest first
+	records int64                // in all of these
 	notes   store.ConversationID // where she talks to herself, if she does
 }
 
@@ -48,6 +49,7 @@ func (v *view) with(stale map[store.ConversationID]bool, fresh []*sight) *view {
 		w.byLast = slices.Insert(w.byLast, i, s)
 	}
 	for _, s := range w.byFirst {
+		w.records += s.n
 		if s.self {
 			w.notes = s.id
 		}
@@ -103,6 +105,19 @@ func (a *Account) view(ctx context.Context, agent store.AgentID) (*view, error) 
 	v = v.with(stale, fresh)
 	a.views.put(agent, w, v)
 	return v, nil
+}
+
+// viewOf is what an agent may see of a few conversations.
+func (a *Account) viewOf(ctx context.Context, agent store.AgentID, some ...store.ConversationID) (*view, error) {
+	var found []*sight
+	err := a.read(ctx, func(db *conn.Conn) (err error) {
+		found, err = sights(db, agent, setOf(some))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return new(view).with(nil, found), nil
 }
 
 const selectSights = `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b
