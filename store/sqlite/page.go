@@ -123,7 +123,7 @@ func (r *reading) countWhole(ctx context.Context) (count int, err error) {
 		}
 		count += int(max(high-low+1, 0))
 	}
-	r.order, r.budget = rest, 0
+	r.order, r.looking = rest, false
 	return count, nil
 }
 

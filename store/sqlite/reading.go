@@ -23,9 +23,10 @@ type reading struct {
 	rows          int64 // of the log that were looked at so far
 
 	// Looking through the log.
-	budget int64 // rows that may be looked at still
-	ready  []record
-	enough int // of these
+	looking bool
+	found   int64 // of the rows
+	ready   []record
+	enough  int // of these
 
 	// Merging.
 	admitted int // how many of order had their turn
@@ -75,11 +76,14 @@ func (r *reading) begin(v *view, wanted int) {
 	if some == 0 {
 		some = v.records
 	}
-	// As if the records were spread evenly, and all of them wanted.
-	look := min(some*((high-low+1)/v.records), r.before-r.after)
-	if merge := r.merging(some, look); merge >= look {
-		r.budget = 2 * merge
-	}
+	r.choose(some, (high-low+1)/v.records) // as if they were spread evenly, and all of them wanted
+}
+
+// choose decides whether to look through the log for so many records, each of which is
+// expected within so many rows.
+func (r *reading) choose(wanted, rows int64) {
+	look := min(wanted*rows, r.before-r.after)
+	r.looking = r.merging(wanted, look) >= look
 }
 
 // merging is about what it costs to merge so many records, which are expected within so
@@ -110,7 +114,7 @@ func (r *reading) step(db *conn.Conn) (next record, found bool, err error) {
 		r.ready = r.ready[1:]
 	case r.after+1 >= r.before:
 		r.ended = true
-	case r.budget > 0:
+	case r.looking:
 		err = r.look(db)
 	default:
 		next, found, err = r.merge(db)
@@ -189,6 +193,9 @@ func (r *reading) look(db *conn.Conn) error {
 	}
 	r.work += lookWork
 	r.rows += rows
-	r.budget -= rows
+	r.found += int64(len(r.ready))
+	if missing := r.enough - len(r.ready); missing > 0 { // now it is known better how they lie
+		r.choose(int64(missing), r.rows/(r.found+1))
+	}
 	return notEnough(err)
 }
