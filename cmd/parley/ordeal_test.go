@@ -175,6 +175,8 @@ func (o *ordeal) talk() (resumption string) {
 		"<iq type='set' id='i2'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'><field var='start'><value>%s</value></field></x></query></iq>",
 		"<iq type='set' id='i3' to='cleo@desk.example'><vCard xmlns='vcard-temp'><FN>%s</FN></vCard></iq>",
 		"<iq type='set' id='i5'><block xmlns='urn:xmpp:blocking'><item jid='%s@@'/></block></iq>",
+		"<iq type='set' id='i6'><query xmlns='jabber:iq:roster'><item jid='%s@@' name='x'/></query></iq>",
+		"<presence type='subscribe' to='nobody@desk.example'><status>%s</status></presence>",
 		"<iq type='odd' id='i4'><x xmlns='urn:x'>%s</x></iq>",
 	} {
 		anna.send(form, m.make(unkept, form))
@@ -206,6 +208,7 @@ var belongings = []struct{ in, keep, ask string }{
 	{"vCard", "<vCard xmlns='vcard-temp'><FN>%s</FN></vCard>", "<vCard xmlns='vcard-temp'/>"},
 	{"private storage", "<query xmlns='jabber:iq:private'><x xmlns='urn:x'>%s</x></query>", "<query xmlns='jabber:iq:private'><x xmlns='urn:x'/></query>"},
 	{"block list", "<block xmlns='urn:xmpp:blocking'><item jid='%s@desk.example'/></block>", "<blocklist xmlns='urn:xmpp:blocking'/>"},
+	{"roster", "<query xmlns='jabber:iq:roster'><item jid='shop@elsewhere.example' name='%s'/></query>", "<query xmlns='jabber:iq:roster'/>"},
 	{"preferences", "<prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>%s@desk.example</jid></never></prefs>", "<prefs xmlns='urn:xmpp:mam:2'/>"},
 }
 

@@ -213,52 +213,52 @@ func (r *roamer) come() {
 	}
 }
 
-// authenticate opens a connection up to where a resource would be bound.
-func (r *roamer) authenticate() *jabber {
-	ctx, cancel := context.WithTimeout(r.world.t.Context(), patience)
+// unbound opens a connection up to where a resource would be bound.
+func (l login) unbound(t *testing.T) *jabber {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	raw, err := r.login.dial(ctx)
+	raw, err := l.dial(ctx)
 	if err != nil {
-		r.world.t.Error(err)
+		t.Error(err)
 		return nil
 	}
-	l := r.login
 	j := &jabber{
-		t: r.world.t, conn: tls.Client(raw, &tls.Config{ServerName: l.domain, RootCAs: l.roots, MinVersion: tls.VersionTLS12}),
+		t: t, conn: tls.Client(raw, &tls.Config{ServerName: l.domain, RootCAs: l.roots, MinVersion: tls.VersionTLS12}),
 		got: make(chan *tree, 1<<14), done: make(chan struct{}),
 	}
 	j.in = bufio.NewReader(j.conn)
 	if err := errors.Join(j.conn.SetDeadline(time.Now().Add(patience)), j.header(l), j.authenticate(l), j.header(l)); err != nil {
-		r.world.t.Errorf("%s signs in: %v", r.name, err)
+		t.Errorf("%s signs in: %v", l.name, err)
 		raw.Close()
 		return nil
 	}
 	j.conn.SetDeadline(time.Time{})
 	go j.read() // ends with the connection
-	r.world.t.Cleanup(j.drop)
+	t.Cleanup(j.drop)
 	return j
 }
 
-// answer is the next thing that comes; nil at the end of the stream.
-func (r *roamer) answer(j *jabber) *tree {
+// answer is the next thing that comes; nil at the end of the stream. Unlike next it
+// may be called by any goroutine.
+func (j *jabber) answer() *tree {
 	late := time.NewTimer(patience)
 	defer late.Stop()
 	select {
 	case e := <-j.got:
 		return e
 	case <-late.C:
-		r.world.t.Errorf("%s/%s: no answer", r.name, r.resource)
+		j.t.Errorf("%s: no answer", j.jid)
 		return nil
 	}
 }
 
 func (r *roamer) signIn(resource string, managed bool) {
-	j := r.authenticate()
+	j := r.login.unbound(r.world.t)
 	if j == nil {
 		return
 	}
 	j.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>%s</resource></bind></iq>", resource)
-	if iq := r.answer(j); iq.attr("type") != "result" {
+	if iq := j.answer(); iq.attr("type") != "result" {
 		r.world.t.Errorf("%s binds %s: %s", r.name, resource, iq)
 		j.drop()
 		return
@@ -269,10 +269,10 @@ func (r *roamer) signIn(resource string, managed bool) {
 	r.resource = resource
 	if managed {
 		j.send("<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
-		e := r.answer(j)
+		e := j.answer()
 		for e != nil && e.name.Space == "jabber:client" { // it came before
 			r.take(e)
-			e = r.answer(j)
+			e = j.answer()
 		}
 		if e == nil || e.name.Local != "enabled" { // another device took the name meanwhile
 			j.drop()
@@ -297,12 +297,12 @@ func (r *roamer) forget() {
 }
 
 func (r *roamer) resume() {
-	j := r.authenticate()
+	j := r.login.unbound(r.world.t)
 	if j == nil {
 		return
 	}
 	j.send("<resume xmlns='urn:xmpp:sm:3' previd='%s' h='%d'/>", r.stream, r.received)
-	e := r.answer(j)
+	e := j.answer()
 	if e == nil || e.name.Local != "resumed" {
 		if e == nil || e.name.Local != "failed" {
 			r.world.t.Errorf("%s/%s resumes: %s", r.name, r.resource, e)
