@@ -2,9 +2,14 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -50,18 +55,85 @@ func benchmarkPages(b *testing.B, pairs, records int) {
 	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(read), "cpu-ns/msg")
 }
 
+// BenchmarkArchive is a page of fifty messages of an agent's many finished conversations,
+// over the wire. PARLEY_RECORDS is how many records the account has; PARLEY_FIXTURES is
+// a folder that keeps the installation, filled, from one run to the next.
+func BenchmarkArchive(b *testing.B) {
+	records, _ := strconv.Atoi(cmp.Or(os.Getenv("PARLEY_RECORDS"), "20000"))
+	dir := b.TempDir()
+	if keep := os.Getenv("PARLEY_FIXTURES"); keep != "" {
+		dir = filepath.Join(keep, fmt.Sprint("served-", records))
+	}
+	s := benchServerIn(b, dir, 1)
+	b.Logf("%d records, started in %v", s.inst.list()[0].store.Newest(), s.started)
+	f := &storetest.Filling{Domain: "desk.example", Conversations: max(records/1000, 20), Said: 50, Active: 20, Records: records,
+		Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Body: 128}
+	fillBench(b, s.inst.list()[0].store, f)
+	r := &archiveReader{conn: s.signIn(b, 0), buf: make([]byte, 1<<20)}
+	for _, test := range []struct{ name, after, filter string }{
+		{name: "first"},
+		{name: "last", after: "<before/>"},
+		{name: "byTime", filter: f.At(records / 2).Format("2006-01-02T15:04:05.000Z")},
+	} {
+		b.Run(test.name, func(b *testing.B) {
+			var took []time.Duration
+			before := cpuTime(b)
+			for b.Loop() {
+				began := time.Now()
+				r.after, r.start = test.after, test.filter
+				if n, err := r.page(50); err != nil || n != 50 {
+					b.Fatal(n, err)
+				}
+				took = append(took, time.Since(began))
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(len(took)), "cpu-µs")
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)*99/100].Seconds()*1000, "p99-ms")
+		})
+	}
+}
+
+// fillBench fills an account that has one agent, with others who never sign in.
+func fillBench(b *testing.B, st store.Account, f *storetest.Filling) {
+	b.Helper()
+	if st.Newest() > 0 {
+		return
+	}
+	names := make([]string, f.Conversations)
+	for i := range names {
+		names[i] = fmt.Sprintf("other%07d", i)
+	}
+	_, err := st.ImportAgents(b.Context(), names, "", make([]store.Credential, len(names)))
+	if err == nil {
+		f.Agents, err = st.Agents(b.Context())
+	}
+	if err == nil {
+		err = storetest.Fill(b.Context(), st, f)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	st.SaveDelivery(f.Agents[0].ID, store.Delivery{Cursor: st.Newest()}) // nothing waits for her
+}
+
 // An archiveReader is a client that reads its archive from the beginning, again and
 // again.
 type archiveReader struct {
 	conn  *tls.Conn
 	buf   []byte
-	after string
+	after string // of result set management
+	start string // a time; "" is any
 }
 
 // page asks for the next messages and answers how many have come.
 func (r *archiveReader) page(limit int) (int, error) {
-	if _, err := fmt.Fprintf(r.conn, "<iq type='set' id='p'><query xmlns='urn:xmpp:mam:2'><set xmlns='http://jabber.org/protocol/rsm'>"+
-		"<max>%d</max>%s</set></query></iq>", limit, r.after); err != nil {
+	filter := ""
+	if r.start != "" {
+		filter = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field>" +
+			"<field var='start'><value>" + r.start + "</value></field></x>"
+	}
+	if _, err := fmt.Fprintf(r.conn, "<iq type='set' id='p'><query xmlns='urn:xmpp:mam:2'>%s<set xmlns='http://jabber.org/protocol/rsm'>"+
+		"<max>%d</max>%s</set></query></iq>", filter, limit, r.after); err != nil {
 		return 0, err
 	}
 	got := r.buf[:0]

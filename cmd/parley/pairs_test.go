@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -98,36 +99,36 @@ func benchJID(i int) string { return fmt.Sprintf("agent%d@desk.example", i) }
 // A benchServer is a whole server for a benchmark.
 type benchServer struct {
 	*server
+	started time.Duration // how long that took
 	address string
 	roots   *x509.CertPool
 }
 
 func newBenchServer(b *testing.B, agents int) *benchServer {
 	b.Helper()
-	dir := b.TempDir()
+	return benchServerIn(b, b.TempDir(), agents)
+}
+
+// benchServerIn serves the installation in a folder, and makes it when there is none.
+func benchServerIn(b *testing.B, dir string, agents int) *benchServer {
+	b.Helper()
 	config := filepath.Join(dir, "parley.toml")
-	command := func(stdin string, args ...string) {
-		if err := run(b.Context(), args, strings.NewReader(stdin), io.Discard, io.Discard); err != nil {
-			b.Fatalf("parley %s: %v", strings.Join(args, " "), err)
-		}
+	if _, err := os.Stat(config); err != nil {
+		installBench(b, dir, config, agents)
 	}
-	command("", "quickstart", "-dir", dir, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "-set", "auth.iterations=10000", "desk.example")
-	var people strings.Builder
-	for i := range agents {
-		fmt.Fprintf(&people, "%s\tcorrect horse\n", benchJID(i))
-	}
-	command(people.String(), "agent", "import", "-no-policy", "-config", config)
 	f, err := conf.Load(config, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
 	f.Roster.Colleagues = false // presence is another thing to measure
 	ctx, stop := context.WithCancel(context.Background())
+	began := time.Now()
 	server, err := newServer(ctx, f, slog.New(slog.DiscardHandler), realWorld)
 	if err != nil {
 		stop()
 		b.Fatal(err)
 	}
+	started := time.Since(began)
 	ended := make(chan error, 1)
 	go func() { ended <- server.run(ctx) }()
 	b.Cleanup(func() {
@@ -140,7 +141,22 @@ func newBenchServer(b *testing.B, agents int) *benchServer {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return &benchServer{server: server, address: server.xmppOn[0].Addr().String(), roots: roots}
+	return &benchServer{server: server, started: started, address: server.xmppOn[0].Addr().String(), roots: roots}
+}
+
+func installBench(b *testing.B, dir, config string, agents int) {
+	b.Helper()
+	command := func(stdin string, args ...string) {
+		if err := run(b.Context(), args, strings.NewReader(stdin), io.Discard, io.Discard); err != nil {
+			b.Fatalf("parley %s: %v", strings.Join(args, " "), err)
+		}
+	}
+	command("", "quickstart", "-dir", dir, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "-set", "auth.iterations=10000", "desk.example")
+	var people strings.Builder
+	for i := range agents {
+		fmt.Fprintf(&people, "%s\tcorrect horse\n", benchJID(i))
+	}
+	command(people.String(), "agent", "import", "-no-policy", "-config", config)
 }
 
 // signIn returns a connection on which the agent is available as "bench".
