@@ -26,7 +26,7 @@ func TestTamperingIsReported(t *testing.T) {
 		{"numbers swapped", "UPDATE log SET n = CASE n WHEN 4 THEN 50 ELSE 4 END WHERE conversation = ? AND n IN (4, 5)", "", true, 3},
 		{"a removed record", "DELETE FROM log WHERE conversation = ? AND n = 2", "1 of 5 records are missing", true, 4},
 		{"a cut tail", "DELETE FROM log WHERE conversation = ? AND n >= 4", "2 of 5 records are missing", true, 3},
-		{"a cut header", "UPDATE conversation SET n = 4, last = last - 1 WHERE id = ?", "not those that its header knows", true, 4},
+		{"a cut tail and header", "UPDATE conversation SET n = 4, last = last - 1 WHERE id = ?", "not those that its header knows", true, 4},
 		{"moved from another conversation", `UPDATE log SET sealed = (SELECT sealed FROM log o WHERE o.conversation <> log.conversation AND o.n = log.n)
 			WHERE conversation = ? AND n = 1`, "[1] don't open", true, 4},
 	} {
