@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/sqlite/conn"
@@ -69,97 +70,13 @@ func (a *Account) pageBack(ctx context.Context, r *reading, max int, yield func(
 	return complete, a.give(ctx, found, yield)
 }
 
-// Count is the number of entries that p would yield without Max. Where all records of
-// a conversation count, that is a matter of their numbers.
-func (a *Account) Count(ctx context.Context, p store.Page) (int, error) {
-	count, err := a.count(ctx, p)
-	if err != nil {
-		return 0, fmt.Errorf("count entries: %w", err)
-	}
-	return count, nil
-}
-
-func (a *Account) count(ctx context.Context, p store.Page) (count int, err error) {
-	p.Backwards = false
-	r, err := a.pageReading(ctx, &p, 0)
-	if err != nil {
-		return 0, err
-	}
-	if p.Start.IsZero() && p.End.IsZero() {
-		if count, err = r.countWhole(ctx); err != nil {
-			return 0, err
-		}
-	}
-	for !r.ended {
-		rs, err := r.some(ctx, sliceRows)
-		if err != nil {
-			return 0, err
-		}
-		count += len(rs)
-	}
-	return count, nil
-}
-
-// countWhole counts the conversations that have nothing but messages, and leaves the
-// others to be merged.
-func (r *reading) countWhole(ctx context.Context) (count int, err error) {
-	var rest []*sight
-	for _, s := range r.order {
-		switch {
-		case !r.matters(s):
-			continue
-		case s.others > 0:
-			rest = append(rest, s)
-			continue
-		}
-		low, high := s.low, s.high
-		if r.after >= s.first || r.before <= s.last {
-			if err := r.a.read(ctx, func(db *conn.Conn) (err error) {
-				low, high, err = s.between(db, r.after, r.before)
-				return err
-			}); err != nil {
-				return 0, err
-			}
-		}
-		count += int(max(high-low+1, 0))
-	}
-	r.order, r.looking = rest, false
-	return count, nil
-}
-
-// between finds which of the records are between two ordinals, by their n.
-func (s *sight) between(db *conn.Conn, after, before int64) (low, high int64, err error) {
-	low, high = s.low, s.high
-	if after >= s.first {
-		if low, err = s.firstAfter(db, after, low, high); err != nil {
-			return 0, 0, err
-		}
-	}
-	if before <= s.last {
-		next, err := s.firstAfter(db, before-1, low, high)
-		if err != nil {
-			return 0, 0, err
-		}
-		high = next - 1
-	}
-	return low, high, nil
-}
-
 // pageReading is what p asks for. About so many entries are wanted; 0 is all.
 func (a *Account) pageReading(ctx context.Context, p *store.Page, wanted int) (*reading, error) {
 	r := &reading{a: a, agent: p.Agent, after: int64(p.After), before: int64(p.Before), backwards: p.Backwards,
-		filter: filter{with: p.With, only: setOf(p.Only), except: setOf(p.Except), start: math.MinInt64, end: math.MaxInt64}}
+		filter: filter{with: p.With, only: setOf(p.Only), except: setOf(p.Except)}}
+	r.filter.start, r.filter.end = milliseconds(p.Start, p.End)
 	if r.before == 0 {
 		r.before = math.MaxInt64
-	}
-	if !p.Start.IsZero() {
-		r.filter.start = p.Start.UnixMilli()
-		if p.Start.After(p.Start.Truncate(1e6)) { // kept times have milliseconds only
-			r.filter.start++
-		}
-	}
-	if !p.End.IsZero() {
-		r.filter.end = p.End.UnixMilli()
 	}
 	if !p.Start.IsZero() || !p.End.IsZero() {
 		low, high, err := a.within(ctx, r.filter.start, r.filter.end)
@@ -183,6 +100,21 @@ func (a *Account) pageReading(ctx context.Context, p *store.Page, wanted int) (*
 	}
 	r.begin(v, wanted)
 	return r, nil
+}
+
+// milliseconds are the bounds of a time as kept times are compared with them.
+func milliseconds(from, to time.Time) (start, end int64) {
+	start, end = math.MinInt64, math.MaxInt64
+	if !from.IsZero() {
+		start = from.UnixMilli()
+		if from.After(from.Truncate(1e6)) { // kept times have milliseconds only
+			start++
+		}
+	}
+	if !to.IsZero() {
+		end = to.UnixMilli()
+	}
+	return start, end
 }
 
 // setOf is nil for nil.

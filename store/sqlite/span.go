@@ -60,6 +60,29 @@ func (a *Account) within(ctx context.Context, start, end int64) (low, high int64
 	return low, high, nil
 }
 
+// inside finds ordinals (from low up to, not including, high) all of whose records are of
+// a time, as many as there are side by side.
+func (a *Account) inside(ctx context.Context, start, end int64) (low, high int64, err error) {
+	all, err := a.completeSpans(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	from := int64(0) // of the run so far; 0 is none
+	for _, s := range all {
+		switch {
+		case s.earliest < start || s.latest > end:
+			from = 0
+			continue
+		case from == 0:
+			from = s.first
+		}
+		if s.first+spanSize-from > high-low {
+			low, high = from, s.first+spanSize
+		}
+	}
+	return low, high, nil
+}
+
 // publish lets readers know the times of the span that is not complete.
 func (w *writer) publish() {
 	w.a.newest.Store(w.newest)
