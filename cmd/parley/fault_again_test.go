@@ -12,6 +12,7 @@ var leftovers = []struct{ name, keep, find string }{
 	{"a contact", "<query xmlns='jabber:iq:roster'><item jid='mark@shop.example' name='mark'/></query>", "<query xmlns='jabber:iq:roster'/>"},
 	{"her card", "<vCard xmlns='vcard-temp'><FN>mark</FN></vCard>", "<vCard xmlns='vcard-temp'/>"},
 	{"private storage", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:own'>mark</x></query>", "<query xmlns='jabber:iq:private'><x xmlns='urn:x:own'/></query>"},
+	{"archive preferences", "<prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>mark@shop.example</jid></never></prefs>", "<prefs xmlns='urn:xmpp:mam:2'/>"},
 	{"blocked addresses", "<block xmlns='urn:xmpp:blocking'><item jid='mark@shop.example'/></block>", "<blocklist xmlns='urn:xmpp:blocking'/>"},
 }
 

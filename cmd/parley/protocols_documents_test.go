@@ -52,8 +52,8 @@ var documents = []document{
 	{"RFC 9266", "Channel bindings for TLS 1.3", "2022", complete, "0.1", ""},
 
 	{"XEP-0004", "Data Forms", "2.13.2", cited, "", "as the archive's queries use them"},
-	{"XEP-0012", "Last Activity", "2.0", complete, "0.1", ""},
-	{"XEP-0030", "Service Discovery", "2.5.0", complete, "0.1", "of the server and of one's own account"},
+	{"XEP-0012", "Last Activity", "2.0", complete, "0.1", "`service-unavailable` where its text has `forbidden`, so that nobody learns who exists"},
+	{"XEP-0030", "Service Discovery", "2.5.0", complete, "0.1", "of the server and of accounts, for who may see their presence"},
 	{"XEP-0035", "SSL/TLS Integration", "0.2", cited, "", "superseded by RFC 6120"},
 	{"XEP-0045", "Multi-User Chat", "1.35.5", planned, "", "carbons tell invitations and private words of rooms apart"},
 	{"XEP-0049", "Private XML Storage", "1.2", complete, "0.1", ""},
