@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Two agents talk to each other with Profanity, as people would: at a keyboard.
+"""Two agents talk to each other with Profanity, as people would: at a keyboard. Then one
+of them looks at it again somewhere else.
 
 Usage: profanity_talk.py [--direct] HOST PORT CA JID1 PASSWORD1 JID2 PASSWORD2
 
@@ -99,6 +100,20 @@ def talk(home, where, ca, jid1, password1, jid2, password2):
     finally:
         anna.quit()
         bob.quit()
+    history(Profanity(os.path.join(home, "3"), where, ca, jid1, password1, "anew"), jid2, words)
+
+
+def history(anew, other, words):
+    """A Profanity that knows nothing yet shows what was said, from the archive."""
+    try:
+        anew.sees("logged in successfully")
+        anew.type("/mam on")
+        anew.type(f"/msg {other}")
+        for word in words:
+            anew.sees(word)
+        ok(f"{anew.jid} reads what was said with {other} in the archive")
+    finally:
+        anew.quit()
 
 
 def main(args):
