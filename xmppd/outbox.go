@@ -56,7 +56,7 @@ type outbox struct {
 
 // push queues an item without waiting and says whether it was taken. A session
 // that does not keep up is ended and cannot be resumed: what it missed of kept
-// messages waits in the log (DESIGN.md, step 10). The caller kicks afterwards.
+// messages waits in the log (docs/flow.md, step 10). The caller kicks afterwards.
 func (s *Session) push(it item) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

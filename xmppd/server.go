@@ -240,7 +240,7 @@ func (s *Server) caretaker() {
 	}
 }
 
-// Shutdown ends everything in the order of DESIGN.md: no new connections, then
+// Shutdown ends everything in the order of docs/flow.md: no new connections, then
 // the sessions (those that can be resumed are kept, sealed), then the goroutines.
 // It waits until all have ended or ctx does.
 func (s *Server) Shutdown(ctx context.Context) error {

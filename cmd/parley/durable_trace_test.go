@@ -227,8 +227,7 @@ func TestI2Synced(t *testing.T) {
 	if err := syncedBetween(calls, log, x.read, calls[i]); err != nil {
 		t.Errorf("delivered too early: %v", err)
 	}
-	// The new conversation's secret is durable before its first row is written (DESIGN.md,
-	// Keys).
+	// The new conversation's secret is durable before its first row is written.
 	keys := filepath.Join(dir, "keys/desk.db-wal")
 	i = slices.IndexFunc(calls, func(c *systemCall) bool { return c.begun > x.read.begun && c.writes("<"+log) })
 	if err := syncedBetween(calls, keys, x.read, calls[i]); err != nil {

@@ -104,7 +104,8 @@ func nothingIsReencoded(t *testing.T) {
 }
 
 // secretsAreRandom: ejabberd 26.07, CVE-2016-1232. No token, nonce, key or id that somebody
-// could profit from guessing comes from a generator that can be guessed.
+// could profit from guessing comes from a generator that can be guessed: of resources and
+// streams neither (rules 7 and 33).
 func secretsAreRandom(t *testing.T) {
 	s := readSource(t)
 	s.onlyIn(t, "math/rand")

@@ -26,7 +26,7 @@ var rules = map[int]string{
 	14: "`tls-server-end-point` is offered whenever a `-PLUS` is, and never `tls-unique`.",
 	15: "FAST tokens: bound to mechanism and device, rotated, invalidated, counted; a new password ends them.",
 	16: "SASL2: nothing else during the exchange, one exchange, `resume` before `bind`.",
-	17: "An unknown name gets the same challenge as a known one, always the same, and in the same time.",
+	17: "An unknown name gets the same challenge as a known one, always the same, for the same work.",
 	18: "To nobody: a uniform answer for strangers; within the account a mistyped colleague is noticed.",
 	19: "To a bare JID with devices online: by type and priority; never to a negative one; requests are answered by the server.",
 	20: "To a bare JID with none online: chat and normal messages wait, the other types do not.",

@@ -316,7 +316,7 @@ func (s *server) sayReady() {
 	s.log.Info("ready", args...)
 }
 
-// close ends what there is, in the order of DESIGN.md: sessions, webhooks, stores.
+// close ends what there is, in the order of docs/flow.md: sessions, webhooks, stores.
 // It may be called twice.
 func (s *server) close() {
 	s.changing.Lock()

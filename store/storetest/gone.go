@@ -8,7 +8,7 @@ import (
 	"parley.im/parley/store"
 )
 
-// XMPP.md rule 56: who gets a name that was somebody else's gets nothing of hers.
+// Rule 56: who gets a name that was somebody else's gets nothing of hers.
 func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	a, reopen := open(t)
 	d := newDesk(t, a)
