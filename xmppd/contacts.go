@@ -153,10 +153,14 @@ func (c *rosterChange) side(jid string) (*side, error) {
 		s.id, s.agent = a.ids[name], a.agents[name]
 		a.mu.RUnlock()
 	}
+	var known *im.Roster
+	if s.agent != nil {
+		known = s.agent.roster.Load() // once: her last session may be ending
+	}
 	switch {
 	case s.id == 0:
-	case s.agent != nil && s.agent.roster.Load() != nil:
-		s.roster = s.agent.roster.Load()
+	case known != nil:
+		s.roster = known
 	default:
 		var err error
 		if s.roster, err = a.readRoster(c.ctx, s.id); err != nil {

@@ -3,6 +3,7 @@ package xmppd
 import (
 	"fmt"
 	"regexp"
+	"sync"
 	"testing"
 
 	"parley.im/parley/store"
@@ -51,5 +52,37 @@ func TestTheVersionIsThatOfTheItems(t *testing.T) {
 	}
 	if len(seen) != 4 {
 		t.Errorf("four rosters have the versions %v", seen)
+	}
+}
+
+// Who leaves while others change what they have with her has a roster all the same: the
+// one that is kept.
+func TestARosterIsThereWhileItsAgentLeaves(t *testing.T) {
+	d := newDesk(t, "anna", "bob")
+	bob := d.agent("bob")
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	wg.Go(func() { // as load and leave do
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				bob.roster.Store(emptyRoster)
+				bob.roster.Store(nil)
+			}
+		}
+	})
+	for range 50000 {
+		c := &rosterChange{account: d.account, ctx: t.Context(), sides: make(map[string]*side)}
+		s, err := c.side(bob.bare)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.roster == nil {
+			t.Fatal("there is no roster")
+		}
 	}
 }
