@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
@@ -54,8 +55,11 @@ func (s *Session) unlessBlocked(t *target) *target {
 
 // apart says that nothing of one of two devices is for the other, since one agent has
 // blocked the other's.
-func (s *Session) apart(o *Session) bool {
-	return s.agent != o.agent && (s.agent.blocks(o.address) || o.agent.blocks(s.address))
+func (s *Session) apart(o *Session) bool { return s.apartBy(s.agent.blocked.Load(), o) }
+
+// apartBy is apart where this device's agent has, or had, that block list.
+func (s *Session) apartBy(list *im.BlockList, o *Session) bool {
+	return s.agent != o.agent && (list != nil && list.Blocks(o.address) || o.agent.blocks(s.address))
 }
 
 // blocking answers what concerns the agent's block list (XEP-0191).
@@ -70,15 +74,34 @@ func (s *Session) blocking(st *wire.Stanza, c *wire.Child, set bool) {
 		return
 	}
 	jids, err := im.ParseBlocked(st, c)
-	var before, after im.BlockList
+	var p parting
 	if err == nil {
-		before, after, err = s.agent.changeBlocked(name == "block", jids, func() { s.answer(st, nil) })
+		p, err = s.agent.changeBlocked(name == "block", jids, func() { s.answer(st, nil) })
 	}
 	if err != nil {
 		s.answerError(st, s.asRefused(err))
 		return
 	}
-	s.partings(before, after)
+	s.partings(p)
+}
+
+// A parting is a change of a block list, and the agent's devices when it came into force.
+type parting struct {
+	before, after im.BlockList
+	there         []shown
+}
+
+// A shown is a device, and to whom it was shown at a moment.
+type shown struct {
+	*Session
+	available bool
+	directed  map[string]*target
+}
+
+func (s *Session) shown() shown {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return shown{s, s.presence.available, maps.Clone(s.directed)}
 }
 
 // giveBlocked gives the list to a device, which hears of changes from now on (XEP-0191
@@ -96,11 +119,11 @@ func (s *Session) giveBlocked(_ context.Context, reply func([]byte)) error {
 
 // changeBlocked blocks JIDs, or unblocks them (none is all; XEP-0191 §3.3 to §3.5). Once
 // that is durable, and in force, it calls done and tells the devices that know the list.
-func (g *agent) changeBlocked(block bool, jids []string, done func()) (before, after im.BlockList, err error) {
+func (g *agent) changeBlocked(block bool, jids []string, done func()) (p parting, err error) {
 	g.changing.Lock()
 	defer g.changing.Unlock()
-	before = *g.blocked.Load()
-	after = before.Without(jids)
+	before := *g.blocked.Load()
+	after := before.Without(jids)
 	query := im.AppendBlocked(nil, "unblock", jids)
 	switch {
 	case block:
@@ -109,19 +132,21 @@ func (g *agent) changeBlocked(block bool, jids []string, done func()) (before, a
 		jids, after = before.JIDs(), im.BlockList{}
 	}
 	if err := g.keepBlocked(jids, block, len(after)); err != nil {
-		return nil, nil, err
+		return p, err
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.blocked.Store(&after)
 	done()
+	p = parting{before: before, after: after}
 	for _, o := range g.sessions {
+		p.there = append(p.there, o.shown())
 		if o.wantsBlocked() {
 			o.push(item{data: o.rosterPush(query), stanza: true})
 			o.kick()
 		}
 	}
-	return before, after, nil
+	return p, nil
 }
 
 // keepBlocked keeps a change of the list, which then has so many JIDs.
@@ -150,18 +175,20 @@ func (s *Session) wantsBlocked() bool {
 
 // partings says goodbye to devices that are blocked now and were not before, and
 // presents to each other those that are not blocked any more (XEP-0191 §3.3, §3.4).
-func (s *Session) partings(before, after im.BlockList) {
+func (s *Session) partings(p parting) {
 	for _, g := range s.agent.account.online() {
 		if g == s.agent {
 			continue
 		}
 		for _, theirs := range g.list() {
-			was, is := before.Blocks(theirs.address), after.Blocks(theirs.address)
-			for _, mine := range s.agent.list() {
-				switch {
-				case is && !was:
+			was, is := p.before.Blocks(theirs.address), p.after.Blocks(theirs.address)
+			switch {
+			case is && !was:
+				for _, mine := range p.there {
 					mine.part(theirs)
-				case was && !is:
+				}
+			case was && !is:
+				for _, mine := range s.agent.list() {
 					mine.meets(theirs)
 					theirs.meets(mine)
 				}
@@ -174,12 +201,14 @@ func (s *Session) partings(before, after im.BlockList) {
 // part tells another agent's device that this one is gone, if it was shown to it and now
 // is blocked. What is on its way to that device was queued before, and nothing will be
 // after: whoever tells it of this one's presence looks at the block list while its agent
-// is locked.
-func (s *Session) part(o *Session) {
-	shown := s.isAvailable() && o.isAvailable() && o.sees(s.agent) || s.directedTo(o)
+// is locked. If this one has really gone since, its own farewell was held back, like all
+// else, and this is it (see unavailable).
+func (s shown) part(o *Session) {
+	here := o.isAvailable()
+	told := s.directed[o.address] != nil || here && (s.directed[o.agent.bare] != nil || s.available && o.sees(s.agent))
 	o.agent.mu.Lock()
 	defer o.agent.mu.Unlock()
-	if shown && s.agent.blocks(o.address) && !o.agent.blocks(s.address) {
+	if told && s.agent.blocks(o.address) && !o.agent.blocks(s.address) {
 		o.push(item{data: s.render(notice{typ: "unavailable"}, o.agent.bare, false), stanza: true})
 		o.kick()
 	}

@@ -13,7 +13,8 @@ type notice struct {
 	resource string // one device, available or not; "" is all that are available
 	presence presence
 	id, typ  string
-	told     bool // also to whom the sender's roster doesn't show it: directed, or farewell
+	blocked  *im.BlockList // a farewell's: the sender's block list when she went
+	told     bool          // also to whom the sender's roster doesn't show it: directed, or farewell
 }
 
 // sendPresence is the way of presence to others, with see. Whether the sender shows
@@ -27,11 +28,15 @@ func (s *Session) sendPresence(n notice) {
 	data := s.render(n, to, false)
 	n.to.mu.Lock()
 	defer n.to.mu.Unlock()
+	blocked := n.blocked
+	if blocked == nil {
+		blocked = s.agent.blocked.Load()
+	}
 	if !n.told && !s.agent.shows(n.to) {
 		return
 	}
 	for _, o := range n.to.sessions {
-		if n.resource != "" && o.resource != n.resource || n.resource == "" && !o.isAvailable() || s.apart(o) {
+		if n.resource != "" && o.resource != n.resource || n.resource == "" && !o.isAvailable() || s.apartBy(blocked, o) {
 			continue
 		}
 		if o.push(item{data: data, stanza: true}) {

@@ -159,7 +159,8 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	if st != nil {
 		g.stopDrain(s) // what is left waits for the next presence
 	}
-	v := g.view() // those who saw it until now: see publish
+	v := g.view() // those who saw it until now: see publish and part
+	n.blocked = g.blocked.Load()
 	g.mu.Unlock()
 	if was {
 		s.broadcast(v, n)

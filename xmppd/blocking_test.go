@@ -1,0 +1,51 @@
+package xmppd
+
+import (
+	"sync"
+	"testing"
+)
+
+// Whom an agent blocks hears that her devices are gone, also of one that goes at that
+// moment (XEP-0191 §3.3; rule 31).
+func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
+	d := newDesk(t, "anna", "bob")
+	phone, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
+	laptop := d.device("anna", "laptop", "")
+	for i := range 150 {
+		laptop.says(t, "<presence/>")
+		bob.hears(t)
+		switch i % 3 {
+		case 0: // between the block and the farewells that it brings
+			p, err := d.agent("anna").changeBlocked(true, []string{"bob@desk.example"}, func() {})
+			if err != nil {
+				t.Fatal(err)
+			}
+			laptop.says(t, "<presence type='unavailable'/>")
+			phone.partings(p)
+		default:
+			var wg sync.WaitGroup
+			wg.Go(func() {
+				phone.says(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='bob@desk.example'/></block></iq>")
+			})
+			if i%3 == 1 {
+				for !d.agent("anna").blocks("bob@desk.example") {
+					phone.isAvailable() // nearly then
+				}
+			}
+			laptop.says(t, "<presence type='unavailable'/>")
+			wg.Wait()
+		}
+		gone := make(map[string]bool)
+		for _, st := range bob.hears(t) {
+			gone[string(st.From)] = string(st.Type) == "unavailable"
+		}
+		for _, s := range []*Session{phone, laptop} {
+			if !gone[s.address] {
+				t.Fatalf("round %d: %s seems to be here still", i, s.resource)
+			}
+		}
+		phone.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
+		phone.hears(t)
+		laptop.hears(t)
+	}
+}
