@@ -48,7 +48,7 @@ func (s *Session) unlessBlocked(t *target) *target {
 	case s.agent.blocks(t.address):
 		return &target{to: t.to, place: im.Blocked}
 	case t.agent != nil && t.agent.blocks(s.address):
-		return &target{to: t.to, place: im.Nobody, resource: t.resource}
+		return &target{to: t.to, place: im.Nobody, resource: t.resource, address: t.address}
 	}
 	return t
 }

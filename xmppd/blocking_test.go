@@ -49,3 +49,36 @@ func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
 		laptop.hears(t)
 	}
 }
+
+// Who is blocked can take back what he has granted all the same, and nobody hears of it
+// (RFC 6121 §3.2; XEP-0191 §3.3). He asks for nothing anew.
+func TestWhoIsBlockedTakesBackWhatHeGranted(t *testing.T) {
+	d := newDesk(t, "anna", "bob")
+	d.server.config.Colleagues = false
+	d.regroup()
+	anna, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
+	anna.says(t, "<presence type='subscribe' to='bob@desk.example'/>")
+	bob.says(t, "<presence type='subscribed' to='anna@desk.example'/>")
+	if !anna.sees(bob.agent) || !bob.agent.shows(anna.agent) {
+		t.Fatal("bob has granted nothing")
+	}
+	anna.says(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='bob@desk.example'/></block></iq>")
+	anna.hears(t)
+	bob.says(t, "<presence type='subscribe' to='anna@desk.example'/>")
+	if state, _ := bob.agent.contacts().State("anna@desk.example"); state.Out() {
+		t.Error("bob waits for who has blocked him")
+	}
+	bob.says(t, "<presence type='unsubscribed' to='anna@desk.example'/>")
+	if got := anna.hears(t); len(got) > 0 {
+		t.Errorf("anna hears %s", got[0].Raw())
+	}
+	anna.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
+	for _, st := range anna.hears(t) {
+		if string(st.From) == bob.address {
+			t.Errorf("anna hears %s", st.Raw())
+		}
+	}
+	if anna.sees(bob.agent) || bob.agent.shows(anna.agent) {
+		t.Error("anna may see bob still")
+	}
+}

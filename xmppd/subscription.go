@@ -20,7 +20,7 @@ func (s *Session) subscription(st *wire.Stanza, v im.Verb) {
 	switch {
 	case fate == im.Refuse:
 		s.answerError(st, s.refusal(t))
-	case fate == im.Drop && !a.disabled(t), t.agent == s.agent:
+	case fate == im.Drop && !a.canEnd(t, v), t.agent == s.agent:
 		// Nobody is there to ask (RFC 6121 §8.5.1), or it is herself, whom she sees anyway.
 	case t.agent != nil && a.team.Load() != nil:
 		s.colleague(st, t, v)
@@ -34,13 +34,16 @@ func (s *Session) subscription(st *wire.Stanza, v im.Verb) {
 	}
 }
 
-// disabled says whether a target's agent is, so that what others have with her can be
-// ended all the same.
-func (a *account) disabled(t *target) bool {
+// canEnd says whether v goes on although its target leads nowhere: a disabled agent's, so
+// that what others have with her can be ended, or one's who has blocked the sender, who may
+// still take back what she has granted. The other hears nothing of that.
+func (a *account) canEnd(t *target, v im.Verb) bool {
 	name, ok := a.localPart(t.bare())
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	return ok && t.agent == nil && a.ids[name] != 0
+	blocked := a.agents[name] != nil
+	ends := v == im.VerbUnsubscribe || v == im.VerbUnsubscribed
+	return ok && t.agent == nil && a.ids[name] != 0 && (!blocked || ends && a.team.Load() == nil)
 }
 
 // colleague answers for a colleague: both see each other, and that is the server's
