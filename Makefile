@@ -32,10 +32,17 @@ refs:
 	$(GO) test ./cmd/parley -run Protocols -update
 
 # Each fuzz test in turn for T. Inputs are not made small for long: that would take all of T.
+# What fails when the time is up, without an input, is the Go tool (golang/go#75804).
 fuzz:
 	@for p in $$($(GO) list ./...); do \
 		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
-			echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime 1s || exit 1; \
+			echo "$$p $$f"; \
+			out=$$($(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime 1s 2>&1) && continue; \
+			case "$$out" in \
+			*"Failing input"*) ;; \
+			*"context deadline exceeded"*) continue;; \
+			esac; \
+			echo "$$out"; exit 1; \
 		done; \
 	done
 
