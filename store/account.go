@@ -80,7 +80,8 @@ type Account interface {
 	// KeepOwn keeps, replaces and takes away what agents have of their own, all or
 	// nothing; it is durable when KeepOwn returns.
 	KeepOwn(ctx context.Context, list ...Own) error
-	// KeepOwnLater is KeepOwn for what nobody waits for: it returns at once.
+	// KeepOwnLater is KeepOwn for what nobody waits for: it returns at once. What changes
+	// often is kept as it was last, within a second or two; KeepOwn is not for that name.
 	KeepOwnLater(o Own)
 	// OwnOf yields a part of what an agent has of her own, by name. The value is valid
 	// during the call only.

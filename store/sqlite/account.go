@@ -72,6 +72,7 @@ type Account struct {
 	spans      spans
 	views      views
 	deliveries deliveries
+	later      later
 	secrets    secrets
 	watchers   watchers
 

@@ -253,6 +253,8 @@ func (a *Account) start(do func()) bool {
 func (a *Account) shut() error {
 	a.keeper.end()
 	a.deliveries.end()
+	a.later.end()
+	a.keepLater()
 	a.queue.flag(&a.queue.closed)
 	a.loops.Wait()
 	a.tasks.Wait()

@@ -32,17 +32,6 @@ func (a *Account) KeepOwn(ctx context.Context, list ...store.Own) error {
 	return nil
 }
 
-// KeepOwnLater keeps it with the next commit, or soon. What fails is logged.
-func (a *Account) KeepOwnLater(o store.Own) {
-	a.updateLater(func(db *conn.Conn) error {
-		rows, err := a.sealOwn(context.Background(), []store.Own{o})
-		if err != nil {
-			return err
-		}
-		return keepOwn(db, rows)
-	})
-}
-
 func (a *Account) sealOwn(ctx context.Context, list []store.Own) ([]sealedOwn, error) {
 	rows := make([]sealedOwn, len(list))
 	for i, o := range list {
