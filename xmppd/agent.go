@@ -277,6 +277,13 @@ func (g *agent) deliver(m *outgoing, o store.Ordinal) {
 		}
 		g.drainWith(nil) // what waits comes first: it may be left from before a restart (rule 23)
 	}
+	if g.turnsAway(m.session) {
+		if o != 0 && g.delivery != nil {
+			g.delivery.Sent(o, 0) // passed over where it waits: see drain.read
+			g.drainWith(nil)
+		}
+		return
+	}
 	data := m.rendered(g, o)
 	at := m.at.UnixMilli()
 	holders, later := 0, false

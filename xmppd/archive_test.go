@@ -49,14 +49,7 @@ func (s *Session) queries(t *testing.T, inside string) (a answer) {
 	t.Helper()
 	s.hears(t)
 	s.says(t, "<iq type='set' id='q1'><query xmlns='urn:xmpp:mam:2' queryid='f&lt;1'>%s</query></iq>", inside)
-	s.mu.Lock()
-	pulls := s.out.pulls
-	s.out.pulls = nil
-	s.mu.Unlock()
-	for _, p := range pulls {
-		for !p.pull() {
-		}
-	}
+	s.drains()
 	got := s.hears(t)
 	for i, st := range got {
 		c := &st.Children[0]

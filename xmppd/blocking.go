@@ -53,6 +53,10 @@ func (s *Session) unlessBlocked(t *target) *target {
 	return t
 }
 
+// turnsAway says that what s has said, and that was on its way to the agent, is too late:
+// she has blocked it since, and has been told so (XEP-0191 §3.3). g.mu is held.
+func (g *agent) turnsAway(s *Session) bool { return s.agent != g && g.blocks(s.address) }
+
 // apart says that nothing of one of two devices is for the other, since one agent has
 // blocked the other's.
 func (s *Session) apart(o *Session) bool { return s.apartBy(s.agent.blocked.Load(), o) }

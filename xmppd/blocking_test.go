@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 )
@@ -47,6 +48,37 @@ func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
 		phone.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
 		phone.hears(t)
 		laptop.hears(t)
+	}
+}
+
+// Once a block is answered nothing comes any more of who is blocked, whatever was on its
+// way then: not now, and not out of the log (XEP-0191 §3.3).
+func TestNothingSlipsInAfterABlock(t *testing.T) {
+	d := newDesk(t, "anna", "bob")
+	anna, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
+	for i := range 100 {
+		var all sync.WaitGroup
+		all.Go(func() {
+			for n := range 20 {
+				bob.handles(t, fmt.Sprintf("<message to='anna@desk.example' id='%d'><body>%d</body></message>", n, n))
+				bob.handles(t, fmt.Sprintf("<message to='anna@desk.example' id='%d' type='headline'/>", n))
+				bob.handles(t, fmt.Sprintf("<iq to='%s' id='%d' type='get'><x xmlns='urn:x'/></iq>", anna.address, n))
+			}
+			bob.settle()
+		})
+		anna.handles(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='bob@desk.example'/></block></iq>")
+		all.Wait()
+		anna.drains()
+		answered := false
+		for _, st := range anna.hears(t) {
+			answered = answered || string(st.ID) == "b"
+			if answered && string(st.From) == bob.address {
+				t.Errorf("round %d: after the block comes %s", i, st.Raw())
+			}
+		}
+		bob.hears(t)
+		anna.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
+		anna.hears(t)
 	}
 }
 

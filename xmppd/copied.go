@@ -81,12 +81,13 @@ func (g *agent) handError(resource, by string, data []byte, m *store.Message) {
 	}
 }
 
-// hand gives a stanza to one device; false if it is not there or takes no more.
-func (g *agent) hand(resource string, it item) bool {
+// hand gives a stanza of a session's (nil: the server's) to one device; false if it is not
+// there, takes no more, or nothing from there.
+func (g *agent) hand(from *Session, resource string, it item) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.session(resource)
-	if s == nil || !s.push(it) {
+	if s == nil || from != nil && g.turnsAway(from) || !s.push(it) {
 		return false
 	}
 	s.kick()

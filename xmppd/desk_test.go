@@ -94,3 +94,16 @@ func (s *Session) hears(t *testing.T) (got []*wire.Stanza) {
 	}
 	return got
 }
+
+// drains hands over the long answers and the backlog that wait for a session, as its
+// writer would.
+func (s *Session) drains() {
+	s.mu.Lock()
+	pulls := s.out.pulls
+	s.out.pulls = nil
+	s.mu.Unlock()
+	for _, p := range pulls {
+		for !p.pull() {
+		}
+	}
+}

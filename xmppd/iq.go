@@ -121,5 +121,5 @@ func (s *Session) forward(st *wire.Stanza, t *target) bool {
 		Type: string(st.Type), ID: st.ID, To: t.to, From: s.address, Lang: st.Lang, Decls: st.Decls,
 	})
 	b = wire.AppendClose(append(b, st.Inner...), wire.IQ)
-	return t.agent.hand(t.resource, item{data: b, stanza: true})
+	return t.agent.hand(s, t.resource, item{data: b, stanza: true})
 }

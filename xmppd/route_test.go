@@ -79,7 +79,7 @@ func TestWhatWaitsComesFirst(t *testing.T) {
 	desk := bob.away("desk")
 	desk.presence.available = true
 	bob.delivery = im.NewDelivery(store.Delivery{Cursor: 1}, 3)
-	m := &outgoing{target: &target{agent: bob}, at: time.Now(), wire: []byte("<message>"), idFrom: len("<message>")}
+	m := &outgoing{session: desk, target: &target{agent: bob}, at: time.Now(), wire: []byte("<message>"), idFrom: len("<message>")}
 	bob.deliver(m, 4)
 	bob.mu.Lock()
 	defer bob.mu.Unlock()

@@ -53,7 +53,7 @@ func (s *Session) refuseFor(st *wire.Stanza) {
 	e := wire.StanzaError{Condition: wire.ServiceUnavailable}
 	data := wire.AppendError(nil, st, string(st.To), e)
 	if st.Kind == wire.IQ {
-		t.agent.hand(t.resource, item{data: data, stanza: true})
+		t.agent.hand(nil, t.resource, item{data: data, stanza: true})
 		return
 	}
 	t.agent.handError(t.resource, s.agent.bare, data, &store.Message{
