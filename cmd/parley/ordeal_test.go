@@ -37,13 +37,18 @@ type ordeal struct {
 	retries int // requests that were not a first attempt
 }
 
-// newOrdeal makes an installation whose account has this profile, and serves it.
-func newOrdeal(t *testing.T, profile string) *ordeal {
+// newOrdeal makes an installation whose account has this profile, with options that are
+// set, and serves it.
+func newOrdeal(t *testing.T, profile string, set ...string) *ordeal {
 	o := &ordeal{t: t, m: newMarkers(), dir: t.TempDir(), passwords: make(map[string]string)}
 	o.conf = filepath.Join(o.dir, "parley.toml")
-	o.must("", "quickstart", "-dir", o.dir, "-profile", profile, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0",
+	args := []string{"quickstart", "-dir", o.dir, "-profile", profile, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0",
 		"-set", "auth.iterations=10000", "-set", "auth.lockout=false", "-set", "log.level=debug", "-set", "log.wire=true",
-		"-set", `webhook.allow=["127.0.0.0/8"]`, "desk.example")
+		"-set", `webhook.allow=["127.0.0.0/8"]`}
+	for _, option := range set {
+		args = append(args, "-set", option)
+	}
+	o.must("", append(args, "desk.example")...)
 	for _, name := range []string{"anna", "ben"} {
 		o.passwords[name] = o.m.make(secret, "password of "+name) + "-42"
 		o.must(o.passwords[name]+"\n", "agent", "add", "-config", o.conf, "-password-stdin", name+"@desk.example")
@@ -161,6 +166,10 @@ func (o *ordeal) talk() (resumption string) {
 	anna.send("<message to='ben@desk.example' id='long'><body>%s</body></message>", strings.Repeat(m.make(spoken, "long message")+" ", 2000))
 	ben.message("long")
 
+	// What waits for Cleo's answer, unless she is a colleague: sealed in every profile.
+	anna.send("<presence type='subscribe' to='cleo@desk.example'><status>%s</status><x xmlns='urn:x'>%s</x></presence>",
+		m.make(unkept, "status of a request"), m.make(unkept, "payload of a request"))
+
 	// What is not.
 	for _, form := range []string{
 		"<message to='ben@desk.example' id='fleeting' type='chat'><body>%s</body><no-store xmlns='urn:xmpp:hints'/></message>",
@@ -225,12 +234,20 @@ func (o *ordeal) keep(j *jabber) {
 	j.rest()
 }
 
-// has checks that what was kept last is there.
+// has checks that what was kept last is there, where nobody is a colleague.
 func (o *ordeal) has(j *jabber) {
 	o.t.Helper()
 	for _, x := range belongings {
 		if answer := j.ask("get", "", x.ask); !strings.Contains(answer.String(), o.m.of(unkept, x.in)) {
 			o.t.Errorf("%s is gone: %s", x.in, answer)
+		}
+	}
+	cleo := o.login("cleo", "desk").in(o.t)
+	cleo.available("")
+	request := cleo.until("a request", func(e *tree) bool { return e.attr("type") == "subscribe" }).String()
+	for _, in := range []string{"status of a request", "payload of a request"} {
+		if !strings.Contains(request, o.m.of(unkept, in)) {
+			o.t.Errorf("%s is gone: %s", in, request)
 		}
 	}
 }

@@ -20,7 +20,12 @@ func TestI3NothingIsOnDiskInClear(t *testing.T) {
 	for _, profile := range []string{"enterprise", "plus"} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
-			o := newOrdeal(t, profile)
+			// Not all are colleagues, so that subscriptions are asked for, and kept.
+			o := newOrdeal(t, profile, "roster.colleagues=false")
+			anna, ben := o.login("anna", "first").in(t), o.login("ben", "first").in(t)
+			befriend(t, anna, ben)
+			anna.drop()
+			ben.drop()
 			sealed := profile == "enterprise"
 			resumption := o.talk()
 			o.search("while it runs", sealed)
