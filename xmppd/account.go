@@ -130,17 +130,21 @@ func (a *account) agent(name string) *agent {
 	return a.agents[name]
 }
 
-// online are the agents who have sessions.
-func (a *account) online() []*agent {
+// which are the agents who are so.
+func (a *account) which(so func(*agent) bool) (list []*agent) {
 	a.mu.RLock()
 	defer a.mu.RUnlock()
-	agents := make([]*agent, 0, len(a.agents))
 	for _, g := range a.agents {
-		if g.online.Load() > 0 {
-			agents = append(agents, g)
+		if so(g) {
+			list = append(list, g)
 		}
 	}
-	return agents
+	return list
+}
+
+// online are the agents who have sessions.
+func (a *account) online() []*agent {
+	return a.which(func(g *agent) bool { return g.online.Load() > 0 })
 }
 
 // agentOf is the agent that signed in, if she is still who she was.
@@ -153,15 +157,8 @@ func (a *account) agentOf(g store.Agent) *agent {
 
 // loaded are the agents whose rosters are known: those with sessions, and who is about
 // to have one.
-func (a *account) loaded() (list []*agent) {
-	a.mu.RLock()
-	defer a.mu.RUnlock()
-	for _, g := range a.agents {
-		if g.roster.Load() != nil {
-			list = append(list, g)
-		}
-	}
-	return list
+func (a *account) loaded() []*agent {
+	return a.which(func(g *agent) bool { return g.roster.Load() != nil })
 }
 
 // happened appends an event about no conversation to the journal.
@@ -263,6 +260,7 @@ const retryDrain = 10
 // look is the caretaker's visit, once a second.
 func (a *account) look(now int64) {
 	a.keepDeliveries()
+	a.tellComings()
 	for _, g := range a.online() {
 		for _, s := range g.list() {
 			s.look(now)
@@ -326,6 +324,7 @@ func (a *account) close(ctx context.Context, keep bool) {
 			g.leaves(nil)
 		}
 	}
+	a.tellComings()
 	a.keepDeliveries()
 	if len(kept) > 0 {
 		if err := a.store.SaveResumes(ctx, kept); err != nil {

@@ -27,6 +27,7 @@ type agent struct {
 	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
 	online  atomic.Int32 // sessions, hibernating ones too
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
+	untold  atomic.Bool  // that she came, or went, is to be told later
 
 	// What she keeps of others, known from her first session to the end of her last.
 	// Stored while mu is held, except at first.
@@ -42,8 +43,9 @@ type agent struct {
 	delivery *im.Delivery  // nil until her first session
 	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
-	past     []pastStream  // streams that can't be resumed any more, the newest last
-	changed  int64         // the moment when her credentials were changed last
+	comings  comings
+	past     []pastStream // streams that can't be resumed any more, the newest last
+	changed  int64        // the moment when her credentials were changed last
 }
 
 func newAgent(a *account, g store.Agent) *agent {

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
@@ -110,10 +109,9 @@ func (s *Session) available(st *wire.Stanza) {
 	s.presence = p
 	s.mu.Unlock()
 	if first {
-		g.present++
-	}
-	if first && g.present == 1 {
-		g.account.happened(store.KindAgentAvailable, g.id, agentEvent(g))
+		if g.present++; g.present == 1 {
+			g.tellComing()
+		}
 	}
 	if p.priority < 0 {
 		g.stopDrain(s)
@@ -128,13 +126,6 @@ func (s *Session) available(st *wire.Stanza) {
 	g.mu.Lock()
 	g.drainWith(s)
 	g.mu.Unlock()
-}
-
-func agentEvent(g *agent) any {
-	type who struct {
-		JID string `json:"jid"`
-	}
-	return map[string]any{"agent": who{g.bare}}
 }
 
 // unavailable takes the session's presence away, once: said by the client (st) or
@@ -152,7 +143,7 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	s.mu.Unlock()
 	if was {
 		if g.present--; g.present == 0 {
-			g.account.happened(store.KindAgentUnavailable, g.id, agentEvent(g))
+			g.tellComing()
 			g.leaves(st)
 		}
 	}

@@ -168,6 +168,7 @@ func (g *agent) restore(v *savedSession, left time.Duration) {
 	}
 	if s.presence.available {
 		g.present++
+		g.comings.here = true // as was told before the restart
 	}
 	g.sessions = append(g.sessions, s)
 	g.online.Add(1)

@@ -98,6 +98,9 @@ func (a *account) removed(g store.Agent, deleted bool) {
 	if gone != nil {
 		gone.removed.Store(true) // nobody joins any more
 		gone.endAll(wire.StreamError{Condition: wire.NotAuthorized, Text: "this account was switched off"}, nil)
+		gone.mu.Lock()
+		gone.tellComing()
+		gone.mu.Unlock()
 	}
 	a.rosters.Lock()
 	a.mu.Lock()
