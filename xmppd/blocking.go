@@ -86,7 +86,7 @@ func (s *Session) blocking(st *wire.Stanza, c *wire.Child, set bool) {
 		s.answerError(st, s.asRefused(err))
 		return
 	}
-	s.partings(p)
+	s.meetings(p)
 }
 
 // A parting is a change of a block list, and the agent's devices when it came into force.
@@ -102,10 +102,14 @@ type shown struct {
 	directed  map[string]*target
 }
 
-func (s *Session) shown() shown {
+// shown notes to whom the session is shown, and that it is not any more to those who are
+// blocked from now on.
+func (s *Session) shown(blocked im.BlockList) shown {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return shown{s, s.presence.available, maps.Clone(s.directed)}
+	before := maps.Clone(s.directed)
+	maps.DeleteFunc(s.directed, func(to string, _ *target) bool { return blocked.Blocks(to) })
+	return shown{s, s.presence.available, before}
 }
 
 // giveBlocked gives the list to a device, which hears of changes from now on (XEP-0191
@@ -122,7 +126,8 @@ func (s *Session) giveBlocked(_ context.Context, reply func([]byte)) error {
 }
 
 // changeBlocked blocks JIDs, or unblocks them (none is all; XEP-0191 §3.3 to §3.5). Once
-// that is durable, and in force, it calls done and tells the devices that know the list.
+// that is durable, and in force, it calls done and tells the devices that know the list,
+// and says the farewells that a block brings, all before the next change.
 func (g *agent) changeBlocked(block bool, jids []string, done func()) (p parting, err error) {
 	g.changing.Lock()
 	defer g.changing.Unlock()
@@ -138,19 +143,25 @@ func (g *agent) changeBlocked(block bool, jids []string, done func()) (p parting
 	if err := g.keepBlocked(jids, block, len(after)); err != nil {
 		return p, err
 	}
+	p = parting{before: before, after: after}
+	g.enforce(&p, query, done)
+	g.partings(p)
+	return p, nil
+}
+
+// enforce brings a change into force.
+func (g *agent) enforce(p *parting, query []byte, done func()) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.blocked.Store(&after)
+	g.blocked.Store(&p.after)
 	done()
-	p = parting{before: before, after: after}
 	for _, o := range g.sessions {
-		p.there = append(p.there, o.shown())
+		p.there = append(p.there, o.shown(p.after))
 		if o.wantsBlocked() {
 			o.push(item{data: o.rosterPush(query), stanza: true})
 			o.kick()
 		}
 	}
-	return p, nil
 }
 
 // keepBlocked keeps a change of the list, which then has so many JIDs.
@@ -177,25 +188,44 @@ func (s *Session) wantsBlocked() bool {
 	return s.blocklist && !s.ended
 }
 
-// partings says goodbye to devices that are blocked now and were not before, and
-// presents to each other those that are not blocked any more (XEP-0191 §3.3, §3.4).
-func (s *Session) partings(p parting) {
-	for _, g := range s.agent.account.online() {
-		if g == s.agent {
+// begins says whether a JID is blocked by the change, and ends whether it is no more.
+func (p *parting) begins(jid string) bool { return p.after.Blocks(jid) && !p.before.Blocks(jid) }
+func (p *parting) ends(jid string) bool   { return p.before.Blocks(jid) && !p.after.Blocks(jid) }
+
+// partings says goodbye to devices that are blocked now and were not before (XEP-0191
+// §3.3). It waits for nobody.
+func (g *agent) partings(p parting) {
+	for _, o := range g.account.online() {
+		if o == g {
 			continue
 		}
-		for _, theirs := range g.list() {
-			was, is := p.before.Blocks(theirs.address), p.after.Blocks(theirs.address)
-			switch {
-			case is && !was:
+		for _, theirs := range o.list() {
+			if p.begins(theirs.address) {
 				for _, mine := range p.there {
 					mine.part(theirs)
 				}
-			case was && !is:
-				for _, mine := range s.agent.list() {
-					mine.meets(theirs)
-					theirs.meets(mine)
+			}
+		}
+	}
+}
+
+// meetings presents to each other those that are not blocked any more (XEP-0191 §3.4).
+func (s *Session) meetings(p parting) {
+	for _, o := range s.agent.account.which(func(o *agent) bool { return o != s.agent }) {
+		for _, mine := range s.agent.list() {
+			if p.ends(o.bare) {
+				mine.meets(o, "")
+			}
+		}
+		for _, theirs := range o.list() {
+			if !p.ends(theirs.address) {
+				continue
+			}
+			for _, mine := range s.agent.list() {
+				if !p.ends(o.bare) {
+					mine.meets(o, theirs.resource)
 				}
+				theirs.meets(s.agent, mine.resource)
 			}
 		}
 		s.room()
@@ -218,10 +248,17 @@ func (s shown) part(o *Session) {
 	}
 }
 
-// meets shows another agent's device to this one, if both are available.
-func (s *Session) meets(o *Session) {
-	if s.isAvailable() && s.sees(o.agent) {
-		s.see(o.agent, o.resource)
-		s.kick()
+// meets shows another agent's devices to this one, or one of them, if they and this are
+// available. Of an agent who has no device to be seen it hears that: she may have gone, or
+// blocked this one, while it heard nothing of her.
+func (s *Session) meets(g *agent, resource string) {
+	if !s.isAvailable() || !s.sees(g) {
+		return
 	}
+	var none []byte
+	if resource == "" {
+		none = wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", To: s.agent.bare, From: g.bare}), wire.Presence)
+	}
+	s.see(g, resource, none)
+	s.kick()
 }

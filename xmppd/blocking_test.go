@@ -17,12 +17,11 @@ func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
 		bob.hears(t)
 		switch i % 3 {
 		case 0: // between the block and the farewells that it brings
-			p, err := d.agent("anna").changeBlocked(true, []string{"bob@desk.example"}, func() {})
-			if err != nil {
-				t.Fatal(err)
-			}
+			p := parting{before: *phone.agent.blocked.Load()}
+			p.after = p.before.With([]string{"bob@desk.example"})
+			phone.agent.enforce(&p, nil, func() {})
 			laptop.says(t, "<presence type='unavailable'/>")
-			phone.partings(p)
+			phone.agent.partings(p)
 		default:
 			var wg sync.WaitGroup
 			wg.Go(func() {

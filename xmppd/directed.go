@@ -13,10 +13,9 @@ const maxDirected = 256
 func (s *Session) direct(st *wire.Stanza) {
 	t := s.target(st.To)
 	fate := t.fate(im.Presence)
+	n := notice{to: t.agent, resource: t.resource, presence: s.agent.account.presenceOf(st), id: string(st.ID), typ: string(st.Type), told: true}
 	if len(st.Type) > 0 && t.agent != nil {
-		s.mu.Lock()
-		delete(s.directed, t.address)
-		s.mu.Unlock()
+		n.blocked = s.untell(t)
 	}
 	switch {
 	case fate == im.Refuse:
@@ -28,9 +27,7 @@ func (s *Session) direct(st *wire.Stanza) {
 		s.answerError(st, wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint, Text: "known to too many already"})
 		return
 	}
-	s.sendPresence(notice{
-		to: t.agent, resource: t.resource, presence: s.agent.account.presenceOf(st), id: string(st.ID), typ: string(st.Type), told: true,
-	})
+	s.sendPresence(n)
 }
 
 // tell remembers that a target is told of this session's presence, and must be told
@@ -49,16 +46,22 @@ func (s *Session) tell(t *target) bool {
 	return true
 }
 
-// tellDirected says to those who got directed presence that it is over (RFC 6121
-// §4.6.3), unless they have heard it already: if the session was available, all
-// available devices of those who see v's agent have.
-func (s *Session) tellDirected(n notice, v view, was bool) {
+// untell is tell for who hears that it is over: whom the agent had blocked then.
+func (s *Session) untell(t *target) *im.BlockList {
+	s.agent.mu.Lock() // see part
+	defer s.agent.mu.Unlock()
 	s.mu.Lock()
-	told := s.directed
-	s.directed = nil
-	s.mu.Unlock()
-	for _, t := range told {
-		heard := was && v.has(t.agent, im.State.Shows) && (t.resource == "" || t.agent.isThere(t.resource))
+	defer s.mu.Unlock()
+	delete(s.directed, t.address)
+	return s.agent.blocked.Load()
+}
+
+// tellDirected says to those who got directed presence that it is over (RFC 6121
+// §4.6.3), unless they have heard it already: if the session was available, those who see
+// v's agent have; and with a bare JID all its devices that know the session.
+func (s *Session) tellDirected(n notice, v view, was bool) {
+	for _, t := range n.known {
+		heard := was && v.has(t.agent, im.State.Shows) || t.resource != "" && n.known[t.agent.bare] != nil
 		if !heard {
 			n.to, n.resource = t.agent, t.resource
 			s.sendPresence(n)
@@ -73,12 +76,4 @@ func (s *Session) directedTo(o *Session) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.directed[o.address] != nil || available && s.directed[o.agent.bare] != nil
-}
-
-// isThere says whether the device of that name is available.
-func (g *agent) isThere(resource string) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	s := g.session(resource)
-	return s != nil && s.isAvailable()
 }

@@ -10,11 +10,12 @@ import (
 // A notice is presence on its way from a session to an agent's devices.
 type notice struct {
 	to       *agent
-	resource string // one device, available or not; "" is all that are available
+	resource string // one device, available or not; "" is all that are available, or known
 	presence presence
 	id, typ  string
-	blocked  *im.BlockList // a farewell's: the sender's block list when she went
-	told     bool          // also to whom the sender's roster doesn't show it: directed, or farewell
+	blocked  *im.BlockList      // a farewell's: the sender's block list when she went
+	known    map[string]*target // a farewell's: to whom the session was known by directed presence
+	told     bool               // also to whom the sender's roster doesn't show it: directed, or farewell
 }
 
 // sendPresence is the way of presence to others, with see. Whether the sender shows
@@ -36,10 +37,17 @@ func (s *Session) sendPresence(n notice) {
 		return
 	}
 	for _, o := range n.to.sessions {
-		if n.resource != "" && o.resource != n.resource || n.resource == "" && !o.isAvailable() || s.apartBy(blocked, o) {
+		it := item{data: data, stanza: true}
+		switch {
+		case s.apartBy(blocked, o):
+			continue
+		case o.resource == n.resource, n.resource == "" && o.isAvailable():
+		case n.resource == "" && n.known[o.address] != nil:
+			it.data = s.render(n, o.address, false) // for the JID by which it knows the session
+		default:
 			continue
 		}
-		if o.push(item{data: data, stanza: true}) {
+		if o.push(it) {
 			o.kick()
 		}
 	}
@@ -66,22 +74,22 @@ func (s *Session) render(n notice, to string, late bool) []byte {
 func (s *Session) meet() {
 	for o := range s.agent.view().others(im.State.Sees) {
 		if o.online.Load() > 0 {
-			s.see(o, "")
+			s.see(o, "", nil)
 			s.room()
 		}
 	}
-	s.see(s.agent, "")
+	s.see(s.agent, "", nil)
 	s.kick()
 }
 
-// see queues the presence of another agent's devices for this session, or that of one,
-// and says whether there is any. The other agent is locked meanwhile, so that newer
-// presence comes later, and so that she is not seen by whom she has just turned away.
-func (s *Session) see(g *agent, resource string) (any bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// see queues the presence of another agent's devices for this session, or that of one; none
+// (nil: nothing) is what it hears if there isn't any. Both agents are locked meanwhile, so
+// that newer presence comes later, that she is not seen by whom she has just turned away,
+// and that nothing comes after the answer to a block.
+func (s *Session) see(g *agent, resource string, none []byte) {
+	defer lock(g, s.agent)()
 	if !g.shows(s.agent) {
-		return false
+		return
 	}
 	for _, o := range g.sessions {
 		if o == s || resource != "" && o.resource != resource || s.apart(o) {
@@ -91,11 +99,30 @@ func (s *Session) see(g *agent, resource string) (any bool) {
 		p := o.presence
 		o.mu.Unlock()
 		if p.available {
-			any = true
+			none = nil
 			s.push(item{data: o.render(notice{presence: p}, s.agent.bare, true), stanza: true})
 		}
 	}
-	return any
+	if none != nil && !s.agent.blocks(g.bare) {
+		s.push(item{data: none, stanza: true})
+	}
+}
+
+// lock locks one or two agents, always in the same order.
+func lock(g, o *agent) (unlock func()) {
+	if g == o {
+		g.mu.Lock()
+		return g.mu.Unlock
+	}
+	if g.id > o.id {
+		g, o = o, g
+	}
+	g.mu.Lock()
+	o.mu.Lock()
+	return func() {
+		o.mu.Unlock()
+		g.mu.Unlock()
+	}
 }
 
 // probe answers for another agent at once (RFC 6121 §4.3.2). Whom she doesn't show
@@ -106,8 +133,10 @@ func (s *Session) probe(st *wire.Stanza) {
 	case t.fate(im.Probe) == im.Refuse:
 		s.answerError(st, s.refusal(t))
 	case t.agent == nil || !s.sees(t.agent):
-	case !s.see(t.agent, t.resource) && t.agent != s.agent:
-		s.push(item{data: t.agent.absence(t.address, s.agent.bare), stanza: true})
+	case t.agent == s.agent:
+		s.see(t.agent, t.resource, nil)
+	default:
+		s.see(t.agent, t.resource, t.agent.absence(t.address, s.agent.bare))
 	}
 	s.kick()
 }

@@ -139,7 +139,8 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	g.mu.Lock()
 	s.mu.Lock()
 	was := s.presence.available
-	s.presence = presence{}
+	n.known = s.directed
+	s.presence, s.directed = presence{}, nil
 	s.mu.Unlock()
 	if was {
 		if g.present--; g.present == 0 {

@@ -169,7 +169,7 @@ func introduce(v, g *agent) {
 	}
 	for _, s := range v.list() {
 		if s.isAvailable() {
-			s.see(g, "")
+			s.see(g, "", nil)
 			s.kick()
 		}
 	}

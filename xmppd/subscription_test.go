@@ -119,7 +119,7 @@ func TestPresenceWhileASubscriptionChanges(t *testing.T) {
 		})
 		wg.Go(func() {
 			for range 5 {
-				p.desk.see(p.anna, "")
+				p.desk.see(p.anna, "", nil)
 				runtime.Gosched()
 			}
 		})
