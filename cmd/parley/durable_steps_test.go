@@ -20,6 +20,7 @@ import (
 // each of them in turn; the client, not acknowledged, sends again to the next one.
 // Afterwards everything is there once, and no secret without its conversation.
 func TestI2BetweenSteps(t *testing.T) {
+	t.Parallel()
 	const most = 12 // steps at one file
 	anna, peers := "anna@localhost", make([]string, 2*most)
 	for i := range peers {

@@ -24,6 +24,7 @@ const (
 // and in the end every message is in the archives exactly once and in its sender's order,
 // has reached its recipient, and its event the receiver.
 func TestI2Killed(t *testing.T) {
+	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if s := os.Getenv("PARLEY_TEST_SEED"); s != "" {
 		var err error
@@ -56,6 +57,7 @@ func TestI2Killed(t *testing.T) {
 // I2: a server that is stopped in order and started again goes on with the sessions of
 // those who can resume: with their old ids, nothing lost and nothing twice.
 func TestI2Restarted(t *testing.T) {
+	t.Parallel()
 	rng := rand.New(rand.NewPCG(1, 2))
 	c := newCrowd(t, rng, 0)
 	for _, k := range c.talkers {

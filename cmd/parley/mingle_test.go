@@ -23,9 +23,11 @@ import (
 // and all (rules 25 and 26), and each device knows exactly who is available of those
 // whom it may see (rules 29 and 31).
 func TestMinglersAgree(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		for _, grouped := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%d/colleagues=%t", seed, grouped), func(t *testing.T) {
+				t.Parallel()
 				synctest.Test(t, func(t *testing.T) { mingle(t, seed, grouped) })
 			})
 		}

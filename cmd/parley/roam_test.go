@@ -24,8 +24,10 @@ import (
 // and 31 to 36: what was acknowledged is in the archive once, what is in the archive
 // has reached a device, and what a device has acknowledged is not offered again.
 func TestRoamersLoseNothing(t *testing.T) {
+	t.Parallel()
 	for seed := range uint64(2) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { roam(t, seed) })
 		})
 	}

@@ -17,6 +17,7 @@ import (
 // file: while the server runs, after an orderly end, after a crash with a dump, after
 // kill -9. Where nothing is sealed the same search finds what was said.
 func TestI3NothingIsOnDiskInClear(t *testing.T) {
+	t.Parallel()
 	for _, profile := range []string{"enterprise", "plus"} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()

@@ -20,11 +20,8 @@ import (
 	"parley.im/parley/xmppd/xmpptest"
 )
 
-// networkTalks is how many talks are played at a time; each has a server of its own.
-const networkTalks = 2
-
 // TestTalkOverNetwork plays the golden talks against 'parley serve' as its operator
-// runs it: a process of its own, TCP, TLS, time as it passes, webhooks over HTTPS.
+// runs it: a process of its own for each, TCP, TLS, time as it passes, webhooks over HTTPS.
 // With -short these are a few of them.
 //
 // With PARLEY_TALK_ADDR=host:port it plays them against a server that runs already,
@@ -33,6 +30,7 @@ const networkTalks = 2
 // parley.toml, each talk's cast is added before and deleted afterwards. Without it the
 // cast must exist; talks that look into the archive then succeed only once.
 func TestTalkOverNetwork(t *testing.T) {
+	t.Parallel()
 	paths := networkPaths(t)
 	if addr := os.Getenv("PARLEY_TALK_ADDR"); addr != "" {
 		e := &elsewhere{addr: addr, ca: os.Getenv("PARLEY_TALK_CA"), config: os.Getenv("PARLEY_TALK_CONFIG")}
@@ -41,12 +39,9 @@ func TestTalkOverNetwork(t *testing.T) {
 		}
 		return
 	}
-	turns := make(chan struct{}, networkTalks)
 	for _, path := range paths {
 		t.Run(talkName(path), func(t *testing.T) {
 			t.Parallel()
-			turns <- struct{}{}
-			defer func() { <-turns }()
 			talk := overNetwork(t, path)
 			talk.Play(t, newProcessServer(t, talk))
 		})

@@ -26,6 +26,7 @@ import (
 // TestTalk plays the golden talks of testdata/talks against the whole server, in
 // a bubble where time is pretended.
 func TestTalk(t *testing.T) {
+	t.Parallel()
 	paths, err := filepath.Glob("../../testdata/talks/*.talk")
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no talks: %v", err)
@@ -33,6 +34,7 @@ func TestTalk(t *testing.T) {
 	for _, path := range paths {
 		name := strings.TrimSuffix(filepath.Base(path), ".talk")
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			talk, err := xmpptest.Load(path)
 			if err != nil {
 				t.Fatal(err)
