@@ -38,14 +38,28 @@ type account struct {
 	// an account one does at a time. Taken before an agent's mu.
 	passwords sync.Mutex
 
+	// What waits for a commit of sessions that say much, all together, and of what is large:
+	// whoever says something short now and then waits for no more than that.
+	small, large turns
+	changes      turns // of what agents have of their own, for the same reason
+
 	failures failures
 
 	dirtyMu sync.Mutex // guards what follows
 	dirty   []*agent   // agents whose delivery changed since it was last kept
 
 	// Touched by the store's dispatcher only.
-	kicked []*Session // sessions that got something in this group of commits
+	// The sessions that got something in this group of commits, and those that got something
+	// of those who say much.
+	kicked, kickedSoon []*Session
 }
+
+// How many messages of busy sessions, how many large ones of all, and how many changes of what
+// agents have of their own may wait for a commit in one account.
+const maxSmall, maxLarge, maxChanges = 128, 1, 4
+
+// maxQuick is how large a message is, at most, that others need not be spared from.
+const maxQuick = 4 << 10
 
 // AddAccount takes an account into service: agents of its domain can sign in from
 // now on, and sessions that the last shutdown cut can be resumed.
@@ -53,6 +67,7 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	acct := &account{
 		server: s, id: a.ID, domain: a.Domain, store: a.Store, auth: a.Auth,
 		log: s.log.With("account", a.ID), agents: make(map[string]*agent), ids: make(map[string]store.AgentID),
+		small: turns{free: maxSmall}, large: turns{free: maxLarge}, changes: turns{free: maxChanges},
 	}
 	var err error
 	if acct.journal, err = a.Store.Journal(ctx); err != nil {
@@ -242,6 +257,11 @@ func (a *account) groupDone() {
 		a.kicked[i] = nil
 	}
 	a.kicked = a.kicked[:0]
+	for i, s := range a.kickedSoon {
+		s.kickSoon()
+		a.kickedSoon[i] = nil
+	}
+	a.kickedSoon = a.kickedSoon[:0]
 }
 
 // touched notes that an agent's delivery is to be kept.

@@ -26,6 +26,7 @@ type agent struct {
 
 	removed atomic.Bool  // disabled or deleted: whoever holds it looks again
 	online  atomic.Int32 // sessions, hibernating ones too
+	share   share        // of what the server does
 	dirty   atomic.Bool  // stands in the account's list of deliveries to keep
 	untold  atomic.Bool  // that she came, or went, is to be told later
 
@@ -33,9 +34,10 @@ type agent struct {
 	// Stored while mu is held, except at first.
 	roster atomic.Pointer[im.Roster]
 
-	blocked  atomic.Pointer[im.BlockList] // nil until it is known; changed under changing and mu
-	seen     atomic.Pointer[im.Activity]  // when she was here last; nil until it is known
-	changing sync.Mutex                   // what she has of her own is changed by one at a time; taken before mu, may wait for the store
+	archived atomic.Pointer[im.Preferences] // of her archive; nil until they are known; changed under changing
+	blocked  atomic.Pointer[im.BlockList]   // nil until it is known; changed under changing and mu
+	seen     atomic.Pointer[im.Activity]    // when she was here last; nil until it is known
+	changing sync.Mutex                     // what she has of her own is changed by one at a time; taken before mu, may wait for the store
 
 	mu       sync.Mutex // guards what follows; taken before a session's
 	sessions []*Session
@@ -303,12 +305,12 @@ func (g *agent) deliver(m *outgoing, o store.Ordinal) {
 					holders++
 				}
 				g.account.server.Stats.Delivered.Add(1)
-				g.account.later(s, m.live)
+				g.account.later(s, m)
 			}
 		case m.copied && s.wantsCopies() && s != m.session:
 			copied := im.AppendCarbon(nil, im.ReceivedCopy, g.bare, s.address, m.message(), m.idFor(g, o))
 			if s.push(item{data: copied, at: at, stanza: true}) {
-				g.account.later(s, m.live)
+				g.account.later(s, m)
 			}
 		}
 	}
@@ -321,14 +323,20 @@ func (g *agent) deliver(m *outgoing, o store.Ordinal) {
 	}
 }
 
-// later lets a session write: at the end of the group of commits, or at once for
-// what was not kept.
-func (a *account) later(s *Session, now bool) {
-	if now {
+// later lets a session write what it got of m: at the end of the group of commits, or at
+// once for what was not kept.
+func (a *account) later(s *Session, m *outgoing) {
+	busy := m.session.busy.Load()
+	switch {
+	case m.live && busy:
+		s.kickSoon()
+	case m.live:
 		s.kick()
-		return
+	case busy:
+		a.kickedSoon = append(a.kickedSoon, s)
+	default:
+		a.kicked = append(a.kicked, s)
 	}
-	a.kicked = append(a.kicked, s)
 }
 
 // copySent gives the sender's other devices a copy (XEP-0280 §8). What she says to
@@ -349,7 +357,7 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal) {
 		}
 		copied := im.AppendCarbon(nil, im.SentCopy, g.bare, s.address, m.message(), m.idFor(g, o))
 		if s.push(item{data: copied, at: m.at.UnixMilli(), stanza: true}) {
-			g.account.later(s, m.live)
+			g.account.later(s, m)
 			any = true
 		}
 	}

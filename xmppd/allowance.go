@@ -1,38 +1,110 @@
 package xmppd
 
-import "time"
+import (
+	"sync"
+	"time"
+)
 
-// An allowance is what a session may still send this second. It fills up to two
-// seconds' worth, so that a burst after a silence passes.
+// An allowance is what a session may still send, and ask for, this second. It is the
+// reader's.
 type allowance struct {
 	at             time.Time
-	bytes, stanzas float64
+	bytes, stanzas bucket
+	copies         bucket // of presence
 }
 
-// allow waits until a stanza of that size is within the session's rates. Only the
-// one who sends too fast waits.
+// A share is what an agent's sessions have asked for lately.
+type share struct {
+	mu   sync.Mutex // guards what follows
+	at   time.Time
+	left bucket // stanzas, those that cost much counted for several
+}
+
+const (
+	// fairShare is how many stanzas a second of an agent's are served at once. Who sends more
+	// is served as well, but in turns with others who do.
+	fairShare, fairBurst = 50, 60
+
+	// settled is when a session counts as at work: those who are just arriving do not hold up
+	// others who are.
+	settled = 5 * time.Second
+
+	// presenceCopies bounds what presence may become when everybody gets it: so many copies a
+	// second that each session makes others read. A session that has made more waits; after a
+	// silence it may tell 10,000. Each KiB of a longer one counts as another.
+	presenceCopies, presenceBurst = 500, 10_000
+	copySize                      = 1 << 10
+	longestPause                  = 10 // seconds
+
+	// setCost is what something costs of the share that is kept, or a page of the archive.
+	setCost = 10
+)
+
+func newAllowance() allowance {
+	return allowance{at: time.Now(), copies: presenceBurst}
+}
+
+// A bucket fills by a rate, and holds so much at most. It may be in debt.
+type bucket float64
+
+func (b *bucket) fill(passed, rate, most float64) { *b = bucket(min(float64(*b)+passed*rate, most)) }
+
+// debt is how many seconds it takes to fill an empty bucket again.
+func (b bucket) debt(rate float64) float64 { return max(0, -float64(b)/rate) }
+
+// allow waits until a stanza of that size is within the session's rates. Only the one who
+// sends too fast waits.
 func (s *Session) allow(size int) {
 	l := s.server.limits.Load()
-	if l.BytesPerSecond == 0 && l.StanzasPerSecond == 0 {
-		return
-	}
 	a := &s.spent
 	now := time.Now()
 	passed := now.Sub(a.at).Seconds()
 	a.at = now
-	wait := 0.0
-	spend := func(have *float64, rate int, cost float64) {
-		if rate == 0 {
-			return
+	a.copies.fill(passed, presenceCopies, presenceBurst)
+	a.copies = max(a.copies, -longestPause*presenceCopies)
+	wait := a.copies.debt(presenceCopies)
+	spend := func(b *bucket, rate, cost int) {
+		if rate > 0 {
+			b.fill(passed, float64(rate), 2*float64(rate)) // a burst after a silence passes
+			*b -= bucket(cost)
+			wait = max(wait, b.debt(float64(rate)))
 		}
-		*have = min(*have+passed*float64(rate), 2*float64(rate)) - cost
-		wait = max(wait, -*have/float64(rate))
 	}
-	spend(&a.bytes, l.BytesPerSecond, float64(size))
+	spend(&a.bytes, int(l.BytesPerSecond), size)
 	spend(&a.stanzas, l.StanzasPerSecond, 1)
 	if wait > 0 {
+		s.turn.pass()
 		s.pause(time.Duration(wait * float64(time.Second)))
 	}
+}
+
+// share charges a stanza to the agent's share, and takes a turn if that is more.
+func (s *Session) share(size int) {
+	s.charge(1 + bucket(size/maxQuick))
+	busy, now := s.busy.Load(), s.spent.at
+	s.turn.must(busy)
+	if !busy && now.UnixMilli()-s.bound > int64(settled/time.Millisecond) {
+		s.server.turns.served(now)
+	}
+}
+
+// charge takes what a stanza costs from the agent's share. A debt is not kept for long.
+func (s *Session) charge(cost bucket) {
+	if busy := s.agent.share.take(s.spent.at, cost); busy != s.busy.Load() {
+		s.busy.Store(busy)
+	}
+}
+
+// take says whether that was more than the share.
+func (h *share) take(now time.Time, cost bucket) (more bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now.After(h.at) {
+		h.left.fill(now.Sub(h.at).Seconds(), fairShare, fairBurst)
+		h.at = now
+	}
+	h.left = max(h.left-cost, -fairBurst)
+	return h.left < 0
 }
 
 // pause lets the reader wait, unless the session is to end.

@@ -228,7 +228,7 @@ func (s *Session) meetings(p parting) {
 				theirs.meets(s.agent, mine.resource)
 			}
 		}
-		s.room()
+		s.breathe()
 	}
 }
 

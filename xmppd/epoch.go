@@ -10,12 +10,15 @@ import (
 type epoch struct {
 	conn net.Conn
 	in   *wire.Reader
+	turn *turnConn     // below conn
 	done chan struct{} // closed when its reader has ended
 	dead bool          // closed by us, since it is of no use any more; guarded by the session's mu
 }
 
 func newEpoch(conn net.Conn, in *wire.Reader) *epoch {
-	return &epoch{conn: conn, in: in, done: make(chan struct{})}
+	e := &epoch{conn: conn, in: in, done: make(chan struct{})}
+	e.turn, _ = below(conn, func(c net.Conn) bool { _, ok := c.(*turnConn); return ok }).(*turnConn)
+	return e
 }
 
 // sever closes a connection at once, without TLS's farewell, for which a peer that
@@ -26,10 +29,17 @@ func (s *Session) sever(e *epoch) {
 	s.cond.Broadcast()
 }
 
-// rawConn is the connection below TLS.
-func rawConn(c net.Conn) net.Conn {
-	if t, ok := c.(interface{ NetConn() net.Conn }); ok {
-		return t.NetConn()
+// rawConn is the connection below TLS and turns.
+func rawConn(c net.Conn) net.Conn { return below(c, func(net.Conn) bool { return false }) }
+
+// below goes down through what a connection is wrapped in, up to what is wanted.
+func below(c net.Conn, wanted func(net.Conn) bool) net.Conn {
+	for !wanted(c) {
+		over, ok := c.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
+		c = over.NetConn()
 	}
 	return c
 }

@@ -38,6 +38,9 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	c := &st.Children[0]
 	own := t.agent != nil || len(st.To) == 0 // asked of the account, not of the server
 	space, name, set := string(c.Space), string(c.Name), string(st.Type) == "set"
+	if set {
+		s.charge(setCost)
+	}
 	switch {
 	case !set && s.discover(st, c, t):
 	case space == im.NSRoster && name == "query" && own:

@@ -153,6 +153,8 @@ type outgoing struct {
 	wire   []byte // the stanza without its end, for the recipients; theirs once delivered
 	idFrom int    // where the stanza-id goes in wire
 
+	room  *turns // where it waited among others that much is made of; nil if it did not
+	turn  turn
 	batch store.Batch
 	ops   [1]store.Op
 }
@@ -216,6 +218,10 @@ func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 		op.RepeatID = m.msg.ID
 	}
 	m.batch.Ops, m.batch.Err = m.ops[:1], nil
+	if m.room = s.room(m.size); m.room != nil {
+		s.turn.pass()
+		m.room.take(&m.turn)
+	}
 	s.undecide(m.size)
 	s.agent.account.store.Append(&m.batch)
 	return true, nil
@@ -311,12 +317,15 @@ func (m *outgoing) decided() {
 	if p := recover(); p != nil {
 		logPanic(m.session.log(), p)
 	}
+	if m.room != nil {
+		m.room.leave(&m.turn)
+	}
 	m.session.decide(m.size)
 	m.release()
 }
 
 func (m *outgoing) release() {
-	m.session, m.target, m.wire, m.msg = nil, nil, nil, store.Message{}
+	m.session, m.target, m.room, m.wire, m.msg = nil, nil, nil, nil, store.Message{}
 	m.ops[0] = store.Op{}
 	if cap(m.record) > 64<<10 {
 		m.record = nil
@@ -354,7 +363,7 @@ func (s *Session) bounce(m *outgoing, e wire.StanzaError) {
 	})
 	b = wire.AppendClose(e.AppendTo(b), wire.Message)
 	s.push(item{data: b, stanza: true})
-	s.agent.account.later(s, false)
+	s.agent.account.later(s, m)
 }
 
 // storeError is what the peer sees of a store's error.

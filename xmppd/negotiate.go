@@ -42,7 +42,8 @@ type negotiation struct {
 	limits *Limits
 	log    *slog.Logger
 	raw    net.Conn
-	conn   net.Conn // raw, and after TLS the secured one
+	turn   *turnConn // raw; a stranger's work is done in turns
+	conn   net.Conn  // turn, and after TLS the secured one
 	in     *wire.Reader
 	leaf   *x509.Certificate
 
@@ -61,8 +62,10 @@ type negotiation struct {
 
 // negotiate returns a session that is bound or resumed and not yet running.
 func (n *negotiation) negotiate(direct bool) (*Session, error) {
-	n.conn = n.raw
-	n.in = wire.NewReader(n.raw, n.limits.BeforeLogin)
+	n.turn = &turnConn{Conn: n.raw, turns: &n.server.turns, due: true}
+	n.turn.turn.kind, n.turn.turn.peer = newcomers, n.raw
+	n.conn = n.turn
+	n.in = wire.NewReader(n.conn, n.limits.BeforeLogin)
 	if err := n.secure(direct); err != nil {
 		return nil, err
 	}
@@ -72,6 +75,7 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 	if err := n.authenticate(); err != nil {
 		return nil, err
 	}
+	n.turn.must(false)
 	// RFC 6120 §6.4.6: the stream begins anew, on the same connection.
 	if err := n.flush(); err != nil {
 		return nil, err
@@ -95,13 +99,14 @@ func (n *negotiation) secure(direct bool) error {
 		}
 	}
 	certs := n.server.certs.Load()
-	conn := tls.Server(n.raw, certs.forHello(&n.leaf))
+	conn := tls.Server(n.turn, certs.forHello(&n.leaf))
 	n.raw.SetDeadline(earlier(n.deadline, time.Now().Add(n.limits.Handshake)))
 	if err := conn.Handshake(); err != nil {
 		return handshakeError{err}
 	}
 	n.raw.SetDeadline(n.deadline)
 	n.conn = conn
+	n.turn.turn.kind = secured
 	n.opened = false
 	// Whatever followed <proceed/> in the plain buffer is dropped (rule 10).
 	n.in.Restart(conn)

@@ -20,8 +20,8 @@ type notice struct {
 
 // sendPresence is the way of presence to others, with see. Whether the sender shows
 // herself to them, and nobody is blocked, is looked at while their agent is locked: see
-// withdraw and part.
-func (s *Session) sendPresence(n notice) {
+// withdraw and part. It returns how much that was.
+func (s *Session) sendPresence(n notice) (copies int) {
 	to := n.to.bare
 	if n.resource != "" {
 		to += "/" + n.resource
@@ -34,7 +34,7 @@ func (s *Session) sendPresence(n notice) {
 		blocked = s.agent.blocked.Load()
 	}
 	if !n.told && !s.agent.shows(n.to) {
-		return
+		return 0
 	}
 	for _, o := range n.to.sessions {
 		it := item{data: data, stanza: true}
@@ -48,9 +48,11 @@ func (s *Session) sendPresence(n notice) {
 			continue
 		}
 		if o.push(it) {
-			o.kick()
+			o.kickSoon()
+			copies += 1 + len(it.data)/copySize
 		}
 	}
+	return copies
 }
 
 // render writes presence of the session, late with the time when it was said (XEP-0203
@@ -75,7 +77,7 @@ func (s *Session) meet() {
 	for o := range s.agent.view().others(im.State.Sees) {
 		if o.online.Load() > 0 {
 			s.see(o, "", nil)
-			s.room()
+			s.breathe()
 		}
 	}
 	s.see(s.agent, "", nil)
@@ -88,7 +90,7 @@ func (s *Session) meet() {
 // and that nothing comes after the answer to a block.
 func (s *Session) see(g *agent, resource string, none []byte) {
 	defer lock(g, s.agent)()
-	if !g.shows(s.agent) {
+	if len(g.sessions) > 0 && !g.shows(s.agent) {
 		return
 	}
 	for _, o := range g.sessions {

@@ -45,6 +45,7 @@ type outbox struct {
 	pushed  int // in queue, pushed ones
 	pulls   []puller
 	writing bool
+	soon    bool // stands in line for a writer
 
 	inactive  bool       // nobody looks at the device: its client has said so (XEP-0352)
 	held      []heldItem // waits for somebody to look; counted in pushed and bytes
@@ -116,6 +117,7 @@ func (s *Session) pullFirst(p puller) bool {
 // asks for much reads it before asking for more. It goes on where only the peer's
 // acknowledgements can finish one, since it is who reads those.
 func (s *Session) pullLater(p puller) {
+	s.turn.pass()
 	s.mu.Lock()
 	for len(s.out.pulls) >= maxPulls && s.mayPull() && !s.interrupted() {
 		s.cond.Wait()
@@ -132,17 +134,53 @@ func (s *Session) mayPull() bool {
 	return s.sm.pulledOut < pullWindow && s.sm.pulledBytes < pullBytes
 }
 
-// kick sees to it that somebody writes what is queued.
+// kick sees to it that somebody writes what is queued: at once, unless the session has
+// asked for more than its share.
 func (s *Session) kick() {
-	s.mu.Lock()
-	if s.out.writing || s.epoch == nil || s.ended || !s.hasWork() {
-		s.mu.Unlock()
+	if s.busy.Load() {
+		s.kickSoon()
 		return
 	}
-	s.out.writing = true
-	s.mu.Unlock()
-	s.server.writers.write(s)
+	s.kickNow()
 }
+
+func (s *Session) kickNow() {
+	if s.claim(false) {
+		s.server.writers.write(job{session: s})
+	}
+}
+
+// kickSoon is kick for what may wait for others' turn: what one session makes many read, and
+// what sessions want that want much. More may come together meanwhile.
+func (s *Session) kickSoon() {
+	s.mu.Lock()
+	if l := s.server.limits.Load(); s.out.pushed > l.Queue/8 || s.out.bytes > l.QueueBytes/8 {
+		s.mu.Unlock()
+		s.kickNow() // before it is taken for slow
+		return
+	}
+	stands := s.out.soon || s.out.writing || !s.writable()
+	s.out.soon = s.out.soon || !stands
+	s.mu.Unlock()
+	if !stands {
+		s.server.writers.writeSoon(s)
+	}
+}
+
+// claim says whether the caller is to see to it that the session is written to: there is
+// something, and nobody else does. With soon, only who still stands in line for that.
+func (s *Session) claim(soon bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ok := (!soon || s.out.soon) && !s.out.writing && s.writable()
+	s.out.soon = s.out.soon && !ok && !soon
+	s.out.writing = s.out.writing || ok
+	return ok
+}
+
+// writable says whether a writer would find something to write, and where to; s.mu is
+// held.
+func (s *Session) writable() bool { return s.epoch != nil && !s.ended && s.hasWork() }
 
 // hasWork says whether a writer would find something; s.mu is held.
 func (s *Session) hasWork() bool {
@@ -267,7 +305,7 @@ func (s *Session) writeFailed(e *epoch, items []item) {
 // was possible.
 func (s *Session) finish(e *epoch, last []byte) bool {
 	e.conn.SetDeadline(time.Now().Add(farewell))
-	s.kick()
+	s.kickNow()
 	s.mu.Lock()
 	for s.out.writing && !s.ended {
 		s.cond.Wait()

@@ -52,6 +52,9 @@ func (s *Session) forbidden(st *wire.Stanza, c *wire.Child) bool {
 
 // keep keeps what is the agent's own; it is durable when keep returns.
 func (g *agent) keep(list ...store.Own) error {
+	var t turn
+	g.account.changes.take(&t)
+	defer g.account.changes.leave(&t)
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	return g.account.store.KeepOwn(ctx, list...)

@@ -12,42 +12,51 @@ import (
 
 // preferences are the agent's of her archive (XEP-0441): as long as she has said nothing
 // it has everything.
-func (g *agent) preferences(ctx context.Context) (im.Preferences, error) {
+func (g *agent) preferences(ctx context.Context) (*im.Preferences, error) {
+	if p := g.archived.Load(); p != nil {
+		return p, nil
+	}
 	p := im.Preferences{Default: "always"}
 	err := g.account.store.OwnOf(ctx, g.id, store.OwnPreferences, func(_ string, value []byte) error {
 		return json.Unmarshal(value, &p)
 	})
 	if err != nil {
-		err = fmt.Errorf("read preferences: %w", err)
+		return nil, fmt.Errorf("read preferences: %w", err)
 	}
-	return p, err
+	g.archived.CompareAndSwap(nil, &p)
+	return g.archived.Load(), nil
 }
 
 // archivePreferences gives the preferences, or keeps others and says what they are now
 // (XEP-0441 §2.1).
 func (s *Session) archivePreferences(ctx context.Context, st *wire.Stanza, c *wire.Child, set bool) error {
-	var p im.Preferences
-	var err error
+	p, err := s.agent.preferences(ctx)
 	if set {
-		if p, err = im.ParsePreferences(st, c); err == nil {
-			err = s.agent.keepPreferences(&p)
-		}
-	} else {
-		p, err = s.agent.preferences(ctx)
+		p, err = s.agent.changePreferences(st, c)
 	}
 	if err != nil {
 		return err
 	}
-	s.answer(st, im.AppendPreferences(nil, &p))
+	s.answer(st, im.AppendPreferences(nil, p))
 	return nil
 }
 
-func (g *agent) keepPreferences(p *im.Preferences) error {
+func (g *agent) changePreferences(st *wire.Stanza, c *wire.Child) (*im.Preferences, error) {
+	p, err := im.ParsePreferences(st, c)
+	if err != nil {
+		return nil, err
+	}
 	text, err := json.Marshal(p)
 	if err != nil {
-		return fmt.Errorf("keep preferences: %w", err)
+		return nil, fmt.Errorf("keep preferences: %w", err)
 	}
-	return g.keep(store.Own{Agent: g.id, Part: store.OwnPreferences, Value: text})
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	if err := g.keep(store.Own{Agent: g.id, Part: store.OwnPreferences, Value: text}); err != nil {
+		return nil, err
+	}
+	g.archived.Store(&p)
+	return &p, nil
 }
 
 // hidden are the conversations that the agent does not want in her archive. They stay in

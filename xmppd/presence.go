@@ -118,7 +118,7 @@ func (s *Session) available(st *wire.Stanza) {
 	}
 	v := g.view()
 	g.mu.Unlock()
-	s.broadcast(v, notice{presence: p, id: string(st.ID)})
+	s.spent.copies -= bucket(s.broadcast(v, notice{presence: p, id: string(st.ID)}))
 	if first {
 		s.meet()
 		s.askAgain()
@@ -155,22 +155,25 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	n.blocked = g.blocked.Load()
 	g.mu.Unlock()
 	if was {
-		s.broadcast(v, n)
+		copies := s.broadcast(v, n)
+		if st != nil {
+			s.spent.copies -= bucket(copies)
+		}
 	}
 	s.tellDirected(n, v, was)
 }
 
 // broadcast tells those who see the agent, and all of her own devices, this one
-// included (RFC 6121 §4.2.2, §4.4.2; rule 29).
-func (s *Session) broadcast(v view, n notice) {
+// included (RFC 6121 §4.2.2, §4.4.2; rule 29), and says how much that was.
+func (s *Session) broadcast(v view, n notice) (copies int) {
 	for o := range v.others(im.State.Shows) {
 		if o.online.Load() > 0 {
 			n.to = o
-			s.sendPresence(n)
+			copies += s.sendPresence(n)
 		}
 	}
 	n.to = s.agent
-	s.sendPresence(n)
+	return copies + s.sendPresence(n)
 }
 
 func (s *Session) isAvailable() bool {

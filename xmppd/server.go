@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -69,6 +70,7 @@ type Server struct {
 
 	wg      sync.WaitGroup // every goroutine of the server's
 	gate    gate           // connections before login
+	turns   turns          // for the work of strangers, and of sessions that ask for much
 	writers writers
 	tracer  tracer
 	tick    atomic.Int64 // seconds since the start, by the caretaker
@@ -108,8 +110,9 @@ func New(c Config) *Server {
 	}
 	s.capsVer = s.info.Ver()
 	s.gate.from = make(map[string]int)
+	s.turns.lease, s.turns.free = turnLease, workers()
 	s.SetLimits(c.Limits)
-	s.writers.ready, s.writers.done = make(chan *Session), make(chan struct{})
+	s.writers.ready, s.writers.done, s.writers.turns = make(chan job), make(chan struct{}), &s.turns
 	s.tracer = newTracer(c)
 	s.wg.Go(s.caretaker)
 	return s
@@ -128,7 +131,9 @@ func (s *Server) Serve(l net.Listener, direct bool) error {
 		l.Close()
 		return ErrClosed
 	}
+	pace := pace{at: time.Now()}
 	for {
+		pace.wait(&s.turns)
 		conn, err := l.Accept()
 		if err != nil {
 			if s.closing.Load() {
@@ -158,6 +163,27 @@ func (s *Server) Serve(l net.Listener, direct bool) error {
 	}
 }
 
+// acceptRate is how many connections a second a listener accepts for each processor, after a
+// second's worth at once: more than can sign in.
+const acceptRate = 1500
+
+// A pace lets a listener wait while connections come faster than that, or faster than they
+// are dealt with.
+type pace struct {
+	at   time.Time
+	left bucket
+}
+
+func (p *pace) wait(q *turns) {
+	rate := float64(acceptRate * runtime.GOMAXPROCS(0))
+	now := time.Now()
+	p.left.fill(now.Sub(p.at).Seconds(), rate, rate)
+	p.at = now
+	for p.left--; p.left < 0 || q.crowded(); p.left = 0 {
+		time.Sleep(leastRest)
+	}
+}
+
 // greet takes a connection from its first byte to a bound session. The goroutine
 // ends with that, and the session reads in a fresh one: the handshake's deep stack
 // is not kept for the session's life.
@@ -174,6 +200,7 @@ func (s *Server) greet(conn net.Conn, direct bool, release func()) {
 	n := &negotiation{server: s, raw: conn, log: log, limits: limits, deadline: time.Now().Add(limits.Login)}
 	conn.SetDeadline(n.deadline)
 	session, err := n.negotiate(direct)
+	n.turn.must(false)
 	if err != nil {
 		n.refuse(err)
 		s.drop(conn)

@@ -37,6 +37,7 @@ type Session struct {
 	bound    int64  // milliseconds; 0 if a server before this one bound it
 
 	heard atomic.Int64 // the server's tick when bytes came last
+	busy  atomic.Bool  // has asked for more than its share; written by the reader, and the caretaker
 
 	// Touched by the reader only, and while there is none by whoever resumes the session.
 	since      int64 // the moment when its sign-in began
@@ -44,6 +45,7 @@ type Session struct {
 	targets    map[string]*target
 	lastTarget *target
 	spent      allowance
+	turn       *turnConn // of its connection
 
 	mu   sync.Mutex // guards what follows; taken after an agent's
 	cond sync.Cond  // something changed that the reader may wait for
@@ -84,6 +86,7 @@ func (s *Session) run(e *epoch) {
 	defer close(e.done)
 	defer s.server.forget(e.conn)
 	s.begin(e)
+	s.turn = e.turn
 	err := s.read(e)
 	s.over(e, err)
 }
@@ -105,6 +108,9 @@ func (s *Session) read(e *epoch) (err error) {
 			s.server.tracer.read(s.log(), st)
 		}
 		s.allow(st.Size())
+		if st.Kind != wire.Nonza { // acknowledgements are asked for
+			s.share(st.Size())
+		}
 		if err := s.route(st); err != nil {
 			return err
 		}
@@ -149,6 +155,7 @@ func (s *Session) route(st *wire.Stanza) error {
 
 // over is the end of a connection: said, cut, or taken over.
 func (s *Session) over(e *epoch, err error) {
+	s.turn.pass()
 	s.settle()
 	clean := errors.Is(err, io.EOF)
 	var stream wire.StreamError
@@ -293,6 +300,9 @@ var past, noDeadline = time.Unix(1, 0), time.Time{}
 // look is the caretaker's visit.
 func (s *Session) look(now int64) {
 	l := s.server.limits.Load()
+	if s.busy.Load() && !s.agent.share.take(time.Now(), 0) {
+		s.busy.Store(false)
+	}
 	s.mu.Lock()
 	e, silent := s.epoch, seconds(now-s.heard.Load())
 	switch {

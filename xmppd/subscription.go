@@ -186,6 +186,6 @@ func (s *Session) askAgain() {
 			continue // a colleague by now, or unwelcome
 		}
 		s.push(item{data: q.AppendTo(nil, g.bare), stanza: true})
-		s.room()
+		s.breathe()
 	}
 }

@@ -12,8 +12,8 @@ func (s *Session) told() error {
 	return nil
 }
 
-// room lets the reader wait for room in the queue while it fills it itself.
-func (s *Session) room() {
+// breathe lets the reader wait for room in the queue while it fills it itself.
+func (s *Session) breathe() {
 	s.kick()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -24,11 +24,24 @@ func (s *Session) room() {
 // the answers is not read from meanwhile, so that a burst of requests, or the presence
 // of many colleagues at once, fills no queue. s.mu is held.
 func (s *Session) waitRoom() {
-	for half := s.server.limits.Load().Queue / 2; s.out.pushed > half && s.out.writing && !s.interrupted(); {
+	for half := s.server.limits.Load().Queue / 2; s.out.pushed > half && (s.out.writing || s.out.soon) && !s.interrupted(); {
+		s.turn.pass()
 		s.out.waited = true
 		s.cond.Wait()
 	}
 	s.out.waited = false
+}
+
+// room is where a message waits before it waits for its commit; nil is nowhere.
+func (s *Session) room(size int) *turns {
+	switch a := s.agent.account; {
+	case !s.busy.Load():
+		return nil
+	case size > maxQuick:
+		return &a.large
+	default:
+		return &a.small
+	}
 }
 
 // undecide counts a stanza whose effects wait for a commit. The reader waits while
@@ -59,6 +72,7 @@ func (s *Session) settle() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.undecided > 0 {
+		s.turn.pass()
 		s.cond.Wait()
 	}
 }

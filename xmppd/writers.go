@@ -9,10 +9,21 @@ import (
 // long as a session has something to write, so that an idle session has none, and
 // a slow peer holds up nobody else.
 type writers struct {
-	ready chan *Session // never closed
+	ready chan job      // never closed
 	done  chan struct{} // closed when no session writes any more
 	wg    sync.WaitGroup
 	once  sync.Once
+
+	turns *turns
+	mu    sync.Mutex // guards what follows
+	line  []*Session // each stands there once, and is written to in its turn
+	moves bool       // somebody sees to that
+}
+
+// A job is a session to be written to, and the turn in which that is done.
+type job struct {
+	session *Session
+	turn    *turn
 }
 
 // worker is the memory that a writer takes from session to session.
@@ -24,23 +35,73 @@ type worker struct {
 // lingering is how long a writer waits for its next session.
 const lingering = 5 * time.Second
 
-func (p *writers) write(s *Session) {
+func (p *writers) write(j job) {
 	select {
-	case p.ready <- s:
+	case p.ready <- j:
 	default:
-		p.wg.Go(func() { p.work(s) })
+		p.wg.Go(func() { p.work(j) })
 	}
 }
 
-func (p *writers) work(s *Session) {
+// writeSoon lets a session wait for its turn.
+func (p *writers) writeSoon(s *Session) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.line = append(p.line, s)
+	if !p.moves {
+		p.moves = true
+		p.wg.Go(p.move)
+	}
+}
+
+// move starts one after another, until nobody is in line.
+func (p *writers) move() {
+	t := &turn{kind: deliveries}
+	p.turns.take(t)
+	n := 0
+	for s := p.next(); s != nil; s = p.next() {
+		switch {
+		case !s.claim(true):
+		case n < together-1:
+			n++
+			p.write(job{session: s})
+		default:
+			p.write(job{s, t})
+			n, t = 0, &turn{kind: deliveries}
+			p.turns.take(t)
+		}
+	}
+	p.turns.leave(t)
+}
+
+// together is how many sessions are written to in one turn.
+const together = 16
+
+func (p *writers) next() *Session {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.line) == 0 {
+		p.line, p.moves = nil, false
+		return nil
+	}
+	s := p.line[0]
+	p.line[0] = nil
+	p.line = p.line[1:]
+	return s
+}
+
+func (p *writers) work(j job) {
 	var w worker
 	idle := time.NewTimer(lingering)
 	defer idle.Stop()
 	for {
-		w.run(s)
+		w.run(j.session)
+		if j.turn != nil {
+			p.turns.leave(j.turn)
+		}
 		idle.Reset(lingering)
 		select {
-		case s = <-p.ready:
+		case j = <-p.ready:
 		case <-idle.C:
 			return
 		case <-p.done:

@@ -87,7 +87,7 @@ type mingler struct {
 
 	interested bool // asked for the roster in this session
 	available  bool
-	asking     string          // the id of an iq that asks for the roster
+	asking     map[string]bool // the ids of iqs that ask for the roster
 	initial    string          // the id of initial presence that has not come back
 	sees       map[string]bool // full JIDs
 	asked      map[string]bool // who has asked in this session
@@ -158,7 +158,7 @@ func (m *mingler) lost() {
 // forget ends a session.
 func (m *mingler) forget() {
 	m.stream, m.received, m.out, m.handled = "", 0, nil, 0
-	m.interested, m.available, m.asking, m.initial = false, false, "", ""
+	m.interested, m.available, m.asking, m.initial = false, false, make(map[string]bool), ""
 	m.sees, m.asked = make(map[string]bool), make(map[string]bool)
 }
 
@@ -235,8 +235,9 @@ func (m *mingler) set(item string, args ...any) {
 
 // get asks for the roster with the version that it has.
 func (m *mingler) get() {
-	m.asking = m.id()
-	m.send("<iq type='get' id='%s'><query xmlns='jabber:iq:roster' ver='%s'/></iq>", m.asking, m.ver)
+	id := m.id()
+	m.asking[id] = true
+	m.send("<iq type='get' id='%s'><query xmlns='jabber:iq:roster' ver='%s'/></iq>", id, m.ver)
 }
 
 // show sends presence, initial or not.
@@ -282,7 +283,7 @@ func (m *mingler) take(e *tree) {
 		}
 		m.apply(query.child("item"))
 		m.ver = query.attr("ver")
-	case e.attr("id") == m.asking:
+	case m.asking[e.attr("id")]:
 		m.interested = true
 		if query == nil {
 			return // it has the present one
