@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -23,6 +24,13 @@ const beParley = "PARLEY_TEST_PROCESS"
 func TestMain(m *testing.M) {
 	if os.Getenv(beParley) != "" {
 		main()
+		os.Exit(0)
+	}
+	if os.Getenv(beHostile) != "" {
+		if err := hostile(); err != nil {
+			fmt.Fprintln(os.Stderr, "hostile clients:", err)
+			os.Exit(1)
+		}
 		os.Exit(0)
 	}
 	// Under the race detector each process would linger for a second at its end.

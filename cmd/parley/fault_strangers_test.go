@@ -29,6 +29,21 @@ func (s standing) String() string {
 	return fmt.Sprintf("%.2f MiB of heap, %.0f goroutines, %.0f files", s.heap/(1<<20), s.goroutines, s.files)
 }
 
+// holds is what the process holds on to now, before any collecting.
+func (d *daemon) holds() standing {
+	d.t.Helper()
+	status, body := d.get("/metrics")
+	if status != 200 {
+		d.t.Fatalf("/metrics: %d %s", status, body)
+	}
+	f := figures(d.t, body)
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", d.cmd.Process.Pid))
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	return standing{f["go_memstats_heap_alloc_bytes"], f["go_goroutines"], float64(len(open))}
+}
+
 // stands is the lowest of what /metrics says until garbage was collected three times,
 // since what is in a sync.Pool goes with the second. Asking makes garbage enough.
 func (d *daemon) stands() standing {
@@ -87,10 +102,10 @@ var approaches = []approach{
 		return nil
 	}},
 	{"a secured header", securePort, func(c net.Conn, l login) error {
-		return hears(tls.Client(c, &tls.Config{ServerName: l.domain, RootCAs: l.roots}), fmt.Sprintf(streamHeader, l.domain), "</stream:features>")
+		return hears(l.over(c), fmt.Sprintf(streamHeader, l.domain), "</stream:features>")
 	}},
 	{"half of SCRAM", securePort, func(c net.Conn, l login) error {
-		return hears(tls.Client(c, &tls.Config{ServerName: l.domain, RootCAs: l.roots}),
+		return hears(l.over(c),
 			fmt.Sprintf(streamHeader+"<auth"+nsSASLFault+" mechanism='SCRAM-SHA-256'>"+firstOfAnna+"</auth>", l.domain), "</challenge>")
 	}},
 	{"silence", inClearPort, func(c net.Conn, _ login) error { return ends(c) }},
@@ -101,7 +116,7 @@ var approaches = []approach{
 		return ends(c)
 	}},
 	{"silence within SCRAM", securePort, func(c net.Conn, l login) error {
-		secured := tls.Client(c, &tls.Config{ServerName: l.domain, RootCAs: l.roots})
+		secured := l.over(c)
 		if _, err := fmt.Fprintf(secured, streamHeader+"<auth"+nsSASLFault+" mechanism='SCRAM-SHA-256'>"+firstOfAnna+"</auth>", l.domain); err != nil {
 			return err
 		}
@@ -153,7 +168,7 @@ func (d *daemon) besiege(n, atATime int) {
 		wg.Go(func() {
 			for i := next.Add(1); i <= int64(n); i = next.Add(1) {
 				way := int(i) % len(approaches)
-				if err := approaches[way].from(d, l, i); err != nil && failures[way].Add(1) == int64(n/len(approaches)/2) {
+				if err := approaches[way].from(d.t.Context(), d, l, i); err != nil && failures[way].Add(1) == int64(n/len(approaches)/2) {
 					d.t.Errorf("half of those who wanted to leave after %s could not come so far, the last of them since %v", approaches[way].name, err)
 				}
 			}
@@ -162,15 +177,22 @@ func (d *daemon) besiege(n, atATime int) {
 	wg.Wait()
 }
 
-func (a *approach) from(d *daemon, l login, i int64) error {
-	ctx, cancel := context.WithTimeout(d.t.Context(), patience)
+// over is TLS over a connection.
+func (l login) over(c net.Conn) *tls.Conn {
+	return tls.Client(c, &tls.Config{ServerName: l.domain, RootCAs: l.roots, MinVersion: tls.VersionTLS12})
+}
+
+// from is the i-th stranger's visit.
+func (a *approach) from(ctx context.Context, d *daemon, l login, i int64) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(1+i%200), byte(i/200), byte(1+i%250))}}
+	dialer := net.Dialer{LocalAddr: address(i)}
 	c, err := dialer.DialContext(ctx, "tcp", a.port(d))
 	if err != nil {
 		return err
 	}
 	defer c.Close()
+	defer context.AfterFunc(ctx, func() { c.Close() })()
 	if i%3 == 0 { // a cut, not an end
 		err = c.(*net.TCPConn).SetLinger(0)
 	}

@@ -24,7 +24,8 @@ type rider struct {
 	number int
 	addr   string
 	tls    *tls.Config
-	salted []byte // after the first sign-in
+	from   net.Addr // where it calls from; nil is anywhere
+	salted []byte   // after the first sign-in
 
 	conn   *tls.Conn
 	rest   []byte // came, and was not taken yet
@@ -67,7 +68,8 @@ func (r *rider) ask(sign, format string, args ...any) (string, error) {
 
 // arrive connects and signs in, up to where a resource is bound or a stream resumed.
 func (r *rider) arrive() error {
-	raw, err := net.Dial("tcp", r.addr)
+	dialer := net.Dialer{LocalAddr: r.from}
+	raw, err := dialer.Dial("tcp", r.addr)
 	if err != nil {
 		return err
 	}
@@ -75,20 +77,18 @@ func (r *rider) arrive() error {
 		return err
 	}
 	r.conn, r.rest = tls.Client(raw, r.tls), nil
-	const header = "<?xml version='1.0'?><stream:stream to='desk.example' version='1.0' xmlns='jabber:client' " +
-		"xmlns:stream='http://etherx.jabber.org/streams'>"
-	if _, err := r.ask("</stream:features>", header); err != nil {
+	if _, err := r.ask("</stream:features>", streamHeader, "desk.example"); err != nil {
 		return err
 	}
-	if err := r.authenticate(); err != nil {
+	if err := r.scram("</success>"); err != nil {
 		return err
 	}
-	_, err = r.ask("</stream:features>", header)
+	_, err = r.ask("</stream:features>", streamHeader, "desk.example")
 	return err
 }
 
-// authenticate is SCRAM-SHA-256 (RFC 7677, RFC 5802 §3).
-func (r *rider) authenticate() error {
+// scram is SCRAM-SHA-256 (RFC 7677, RFC 5802 §3), up to the outcome that is expected.
+func (r *rider) scram(outcome string) error {
 	const sasl = "urn:ietf:params:xml:ns:xmpp-sasl"
 	encode := base64.StdEncoding.EncodeToString
 	bare := "n=" + r.name() + ",r=" + rand.Text()
@@ -120,7 +120,7 @@ func (r *rider) authenticate() error {
 	stored := sha256.Sum256(key)
 	proof := hash(stored[:], bare+","+string(challenge)+","+final)
 	subtle.XORBytes(proof, proof, key)
-	_, err = r.ask("</success>", "<response xmlns='%s'>%s</response>", sasl, encode([]byte(final+",p="+encode(proof))))
+	_, err = r.ask(outcome, "<response xmlns='%s'>%s</response>", sasl, encode([]byte(final+",p="+encode(proof))))
 	return err
 }
 
@@ -133,10 +133,12 @@ func hash(key []byte, text string) []byte {
 // cut cuts its line.
 func (r *rider) cut() error { return r.conn.NetConn().Close() }
 
-// begin binds a resource and asks for a session that can be resumed.
-func (r *rider) begin() error {
-	_, err := r.ask("<enabled ", "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>r</resource></bind></iq>"+
-		"<enable xmlns='urn:xmpp:sm:3' resume='true'/>")
+// begin binds the resource r and asks for a session that can be resumed.
+func (r *rider) begin() error { return r.bind("r") }
+
+func (r *rider) bind(resource string) error {
+	_, err := r.ask("<enabled ", "<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>%s</resource></bind></iq>"+
+		"<enable xmlns='urn:xmpp:sm:3' resume='true'/>", resource)
 	if err != nil {
 		return err
 	}

@@ -106,6 +106,10 @@ func (o *voice) listen() {
 		switch {
 		case st.Kind == wire.Message && string(st.Type) != "error":
 			o.note(string(st.ID))
+		case st.Kind == wire.Message && strings.HasPrefix(string(st.ID), o.name+","):
+			o.mu.Lock()
+			o.ended = fmt.Errorf("%s was refused: %s", st.ID, st.Inner)
+			o.mu.Unlock()
 		case st.Kind == wire.IQ && string(st.Type) == "get": // the server's ping
 			o.write("<iq type='result' id='" + string(st.ID) + "' to='" + string(st.From) + "'/>")
 		case st.Name == "enabled":
