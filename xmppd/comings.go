@@ -5,7 +5,7 @@ import "parley.im/parley/store"
 // comingEvents is how many events an agent makes in a minute by coming and going: a client
 // that does so without end must not fill the log. When the minute is over it is told
 // whether she is there now, if that is news.
-const comingEvents = 10
+const comingEvents = 60
 
 // comings bounds the events of an agent's coming and going. It is guarded by her mu.
 type comings struct {

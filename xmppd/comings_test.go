@@ -11,7 +11,7 @@ import (
 // A client that comes and goes without end fills no log, and webhooks end up with the
 // truth: when the minute is over, or when nobody would tell it later.
 func TestComingsAreBounded(t *testing.T) {
-	const some = "+-+-+-+-+-" // comingEvents of them
+	some := strings.Repeat("+-", comingEvents/2)
 	for _, test := range []struct {
 		name string
 		ends string // her last words
