@@ -80,19 +80,21 @@ func (s *Session) allow(size int) {
 
 // share charges a stanza to the agent's share, and takes a turn if that is more.
 func (s *Session) share(size int) {
-	s.charge(1 + bucket(size/maxQuick))
-	busy, now := s.busy.Load(), s.spent.at
-	s.turn.must(busy)
-	if !busy && now.UnixMilli()-s.bound > int64(settled/time.Millisecond) {
+	more, now := s.charge(1+bucket(size/maxQuick)), s.spent.at
+	s.turn.must(s.busy.Load())
+	if !more && now.UnixMilli()-s.bound > int64(settled/time.Millisecond) {
 		s.server.turns.served(now)
 	}
 }
 
-// charge takes what a stanza costs from the agent's share. A debt is not kept for long.
-func (s *Session) charge(cost bucket) {
-	if busy := s.agent.share.take(s.spent.at, cost); busy != s.busy.Load() {
+// charge takes what a stanza costs from the agent's share, and says whether that was more
+// than it. A debt is not kept for long. Only where others are at work, too, it matters.
+func (s *Session) charge(cost bucket) (more bool) {
+	more = s.agent.share.take(s.spent.at, cost)
+	if busy := more && s.server.turns.pressed(s.spent.at); busy != s.busy.Load() {
 		s.busy.Store(busy)
 	}
+	return more
 }
 
 // take says whether that was more than the share.

@@ -122,7 +122,7 @@ func (q *turns) end(t *turn) {
 	t.has = false
 	if i := slices.Index(q.held, t); i >= 0 {
 		q.held = slices.Delete(q.held, i, i+1)
-		if now := time.Now(); now.UnixNano()-q.modest.Load() < int64(moment) {
+		if now := time.Now(); q.pressed(now) {
 			q.rest += restTimes * min(now.Sub(t.since), q.lease)
 		}
 	}
@@ -199,6 +199,9 @@ func (q *turns) expire() {
 		}
 	}
 }
+
+// pressed says that somebody modest was served a moment ago.
+func (q *turns) pressed(now time.Time) bool { return now.UnixNano()-q.modest.Load() < int64(moment) }
 
 // served notes that somebody modest was served.
 func (q *turns) served(now time.Time) {
