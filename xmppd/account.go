@@ -38,8 +38,8 @@ type account struct {
 	// an account one does at a time. Taken before an agent's mu.
 	passwords sync.Mutex
 
-	// What waits for a commit of sessions that say much, all together, and of what is large:
-	// whoever says something short now and then waits for no more than that.
+	// What waits for a commit of sessions that say much, all together, small messages and
+	// large ones: whoever says something now and then waits for no more than that.
 	small, large turns
 	changes      turns // of what agents have of their own, for the same reason
 
@@ -54,11 +54,11 @@ type account struct {
 	kicked, kickedSoon []*Session
 }
 
-// How many messages of busy sessions, how many large ones of all, and how many changes of what
-// agents have of their own may wait for a commit in one account.
+// How many messages of busy sessions, small and large ones, and how many changes of what agents
+// have of their own may wait for a commit in one account.
 const maxSmall, maxLarge, maxChanges = 128, 1, 4
 
-// maxQuick is how large a message is, at most, that others need not be spared from.
+// maxQuick is how large a small message is at most, in bytes.
 const maxQuick = 4 << 10
 
 // AddAccount takes an account into service: agents of its domain can sign in from
