@@ -173,13 +173,9 @@ func TestI2FoundIsSynced(t *testing.T) {
 	client = s.visit(anna)
 	defer client.conn.Close()
 	s.exchange(client, bob, "m2")
-	calls := traced(t, p, s.config, out)
-	x, err := lastExchange(calls, peer(client))
-	if err != nil {
-		t.Fatal(err)
-	}
+	calls, x := traced(t, p, out, peer(client))
 	if slices.ContainsFunc(calls, func(c *systemCall) bool {
-		return c.writes("<"+log) && c.begun > x.read.begun && c.begun < x.ack.begun
+		return c.writes("<"+log) && c.begun > x.read.done && c.begun < x.ack.begun
 	}) {
 		t.Fatal("the message was not found, so that this shows nothing")
 	}

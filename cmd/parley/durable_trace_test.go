@@ -9,9 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -80,28 +78,35 @@ func peer(s *stream) string { return "->" + s.conn.LocalAddr().String() + "]" }
 
 // An exchange is one message and its acknowledgement, as the trace shows them.
 type exchange struct {
-	read *systemCall // the first of the message
+	read *systemCall // the last of the message
 	ack  *systemCall // the write that answers it
 }
 
-// lastExchange finds the last write to the client, and the read that it answers.
+// lastExchange finds the last read that got anything from the client, and the first write
+// to it since that returned.
 func lastExchange(calls []*systemCall, client string) (x exchange, err error) {
-	var before *systemCall
 	for _, c := range calls {
-		if c.writes(client) {
-			before, x.ack = x.ack, c
-		}
-	}
-	if before == nil {
-		return x, errors.New("there are not two writes to the client")
-	}
-	for _, c := range calls {
-		if c.name == "read" && c.on(client) && c.result != "0" && c.begun > before.done && c.done < x.ack.begun {
+		if c.name == "read" && c.on(client) && c.result != "0" && c.done != never {
 			x.read = c
-			return x, nil
 		}
 	}
-	return x, errors.New("nothing was read between the last two writes to the client")
+	if x.read != nil {
+		x.ack = x.told(calls, client)
+	}
+	if x.ack == nil {
+		return x, errors.New("what was read last from the client was not answered")
+	}
+	return x, nil
+}
+
+// told is the first write to a peer, or a file, since the message was read; nil if there is
+// none.
+func (x exchange) told(calls []*systemCall, whom string) *systemCall {
+	i := slices.IndexFunc(calls, func(c *systemCall) bool { return c.begun > x.read.done && c.writes(whom) })
+	if i < 0 {
+		return nil
+	}
+	return calls[i]
 }
 
 // syncedBetween says what is wrong if the message was not written to the log, and the
@@ -109,12 +114,12 @@ func lastExchange(calls []*systemCall, client string) (x exchange, err error) {
 func syncedBetween(calls []*systemCall, log string, read, told *systemCall) error {
 	var wrote *systemCall
 	for _, c := range calls {
-		if c.writes("<"+log) && c.begun > read.begun && c.begun < told.begun {
+		if c.writes("<"+log) && c.begun > read.done && c.begun < told.begun {
 			wrote = c
 		}
 	}
 	if wrote == nil {
-		return fmt.Errorf("nothing was written to %s between lines %d and %d", log, read.begun+1, told.begun+1)
+		return fmt.Errorf("nothing was written to %s between lines %d and %d", log, read.done+1, told.begun+1)
 	}
 	for _, c := range calls {
 		if c.syncs(log) && c.begun > wrote.done && c.done < told.begun {
@@ -169,25 +174,22 @@ func strace(t *testing.T, out string, options ...string) []string {
 
 const tracedCalls = "trace=read,write,pwrite64,fsync,fdatasync,openat,mkdirat,mkdir,renameat,renameat2,rename"
 
-// traced kills the server, without the strace it runs under, and reads the trace.
-func traced(t *testing.T, p *process, config, out string) []*systemCall {
+// traced is the trace once it shows how the last message from a client was answered, and
+// told to others; then it kills the server. (Killed before, what strace prints of calls that
+// have not returned is anything.)
+func traced(t *testing.T, p *process, out, client string, others ...string) (calls []*systemCall, x exchange) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(config), "data/lock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
-	<-p.ended
-	if text, err = os.ReadFile(out); err != nil {
-		t.Fatal(err)
-	}
-	return parseTrace(string(text))
+	eventually(t, "the trace shows how the message left", func() bool {
+		text, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = parseTrace(string(text))
+		x, err = lastExchange(calls, client)
+		return err == nil && !slices.ContainsFunc(others, func(peer string) bool { return x.told(calls, peer) == nil })
+	})
+	p.kill()
+	return calls, x
 }
 
 // I2: since the page cache outlives a killed process, it takes a trace to see that the
@@ -210,27 +212,18 @@ func TestI2Synced(t *testing.T) {
 	if e, err := bob.want("message"); err != nil || e.attr("id") != "m1" {
 		t.Fatalf("bob got %v, %v, want the message", e, err)
 	}
-	calls := traced(t, p, s.config, out)
+	calls, x := traced(t, p, out, peer(anna), peer(bob))
 
 	log := filepath.Join(dir, "data/accounts/desk/data.db-wal")
-	x, err := lastExchange(calls, peer(anna))
-	if err != nil {
-		t.Fatal(err)
-	}
 	if err := syncedBetween(calls, log, x.read, x.ack); err != nil {
 		t.Errorf("acknowledged too early: %v", err)
 	}
-	i := slices.IndexFunc(calls, func(c *systemCall) bool { return c.begun > x.read.begun && c.writes(peer(bob)) })
-	if i < 0 {
-		t.Fatal("the trace does not show how the message left")
-	}
-	if err := syncedBetween(calls, log, x.read, calls[i]); err != nil {
+	if err := syncedBetween(calls, log, x.read, x.told(calls, peer(bob))); err != nil {
 		t.Errorf("delivered too early: %v", err)
 	}
 	// The new conversation's secret is durable before its first row is written.
 	keys := filepath.Join(dir, "keys/desk.db-wal")
-	i = slices.IndexFunc(calls, func(c *systemCall) bool { return c.begun > x.read.begun && c.writes("<"+log) })
-	if err := syncedBetween(calls, keys, x.read, calls[i]); err != nil {
+	if err := syncedBetween(calls, keys, x.read, x.told(calls, "<"+log)); err != nil {
 		t.Errorf("row before its key: %v", err)
 	}
 
