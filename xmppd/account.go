@@ -29,6 +29,8 @@ type account struct {
 	agents map[string]*agent
 	ids    map[string]store.AgentID // disabled agents, too
 
+	deleted int // agents, since the start
+
 	// Held over a change of rosters, or of who is in the team, the store's commit
 	// included. Taken before an agent's mu.
 	rosters sync.Mutex

@@ -48,6 +48,8 @@ type agent struct {
 	comings  comings
 	past     []pastStream // streams that can't be resumed any more, the newest last
 	changed  int64        // the moment when her credentials were changed last
+
+	rosterMoves int // changes of her roster that have begun or ended: odd while one is under way
 }
 
 func newAgent(a *account, g store.Agent) *agent {

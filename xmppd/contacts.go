@@ -15,6 +15,7 @@ type rosterChange struct {
 	account *account
 	ctx     context.Context
 	sides   map[string]*side
+	moved   []*agent // whose rosters it is about
 	kept    []store.Own
 	after   []func()
 }
@@ -38,6 +39,7 @@ func (a *account) changeRosters(f func(*rosterChange) error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
 	c := &rosterChange{account: a, ctx: ctx, sides: make(map[string]*side)}
+	defer c.over()
 	if err := f(c); err != nil {
 		return err
 	}
@@ -57,13 +59,19 @@ func (a *account) changeRosters(f func(*rosterChange) error) error {
 	return nil
 }
 
-// loadRoster reads an agent's roster before her first session; a change of it that is
-// under way is waited for.
+// loadRoster reads an agent's roster before her first session. Changes of other rosters
+// are not waited for; one of hers is.
 func (g *agent) loadRoster(ctx context.Context) error {
 	if g.roster.Load() != nil {
 		return nil
 	}
 	a := g.account
+	if moves, deleted := g.moves(); moves%2 == 0 {
+		r, err := a.readRoster(ctx, g.id)
+		if err != nil || g.settle(r, moves, deleted) {
+			return err
+		}
+	}
 	a.rosters.Lock()
 	defer a.rosters.Unlock()
 	r, err := a.readRoster(ctx, g.id)
@@ -73,8 +81,31 @@ func (g *agent) loadRoster(ctx context.Context) error {
 	return err
 }
 
+// moves are how many changes of her roster have begun and ended, and how many agents were
+// deleted.
+func (g *agent) moves() (roster, deleted int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.account.mu.RLock()
+	defer g.account.mu.RUnlock()
+	return g.rosterMoves, g.account.deleted
+}
+
+// settle makes a roster known that was read, unless something has moved since.
+func (g *agent) settle(r *im.Roster, moves, deleted int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.account.mu.RLock()
+	defer g.account.mu.RUnlock()
+	if g.rosterMoves != moves || g.account.deleted != deleted {
+		return false
+	}
+	g.roster.Store(r)
+	return true
+}
+
 // readRoster reads what is kept. Whom it names but who is no more counts no longer,
-// whoever has the name now (rule 56). a.rosters is held.
+// whoever has the name now (rule 56).
 func (a *account) readRoster(ctx context.Context, id store.AgentID) (*im.Roster, error) {
 	r := new(im.Roster)
 	err := a.store.OwnOf(ctx, id, store.OwnContacts, func(jid string, value []byte) error {
@@ -155,7 +186,7 @@ func (c *rosterChange) side(jid string) (*side, error) {
 	}
 	var known *im.Roster
 	if s.agent != nil {
-		known = s.agent.roster.Load() // once: her last session may be ending
+		known = c.moving(s.agent) // once: her last session may be ending
 	}
 	switch {
 	case s.id == 0:
@@ -169,6 +200,24 @@ func (c *rosterChange) side(jid string) (*side, error) {
 	}
 	c.sides[jid] = s
 	return s, nil
+}
+
+// moving says that a change of an agent's roster begins, and is what is known of it.
+func (c *rosterChange) moving(g *agent) *im.Roster {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.rosterMoves++
+	c.moved = append(c.moved, g)
+	return g.roster.Load()
+}
+
+// over says that a change has ended, for better or worse.
+func (c *rosterChange) over() {
+	for _, g := range c.moved {
+		g.mu.Lock()
+		g.rosterMoves++
+		g.mu.Unlock()
+	}
 }
 
 // contact is a copy of the item of that JID, or a new one.

@@ -109,6 +109,7 @@ func (a *account) removed(g store.Agent, deleted bool) {
 	}
 	if deleted && a.ids[g.Name] == g.ID {
 		delete(a.ids, g.Name)
+		a.deleted++
 	}
 	a.mu.Unlock()
 	turned := a.regroup()
