@@ -62,6 +62,7 @@ func TestNothingSlipsInAfterABlock(t *testing.T) {
 				bob.handles(t, fmt.Sprintf("<message to='anna@desk.example' id='%d'><body>%d</body></message>", n, n))
 				bob.handles(t, fmt.Sprintf("<message to='anna@desk.example' id='%d' type='headline'/>", n))
 				bob.handles(t, fmt.Sprintf("<iq to='%s' id='%d' type='get'><x xmlns='urn:x'/></iq>", anna.address, n))
+				bob.handles(t, fmt.Sprintf("<message to='%s' id='%d' type='error'/>", anna.address, n))
 			}
 			bob.settle()
 		})

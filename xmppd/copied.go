@@ -57,15 +57,16 @@ func (s *Session) wasCopied(id, to string) bool {
 }
 
 // handError gives an error to the one device whose message it answers, and a copy to
-// those that got a copy of the message. by is the bare JID that the message was for.
+// those that got a copy of the message. by is the bare JID that the message was for; from
+// is whose error it is (nil: the server's).
 //
 // The copies of a message that was refused outright do not exist, so nobody else hears
 // of that either: it was never said (I2).
-func (g *agent) handError(resource, by string, data []byte, m *store.Message) {
+func (g *agent) handError(from *Session, resource, by string, data []byte, m *store.Message) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	s := g.session(resource)
-	if s == nil {
+	if s == nil || from != nil && g.turnsAway(from) {
 		return
 	}
 	s.push(item{data: data, stanza: true})

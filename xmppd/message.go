@@ -352,7 +352,7 @@ func (s *Session) forwardError(st *wire.Stanza, t *target) {
 		return
 	}
 	m := s.outgoing(st, t, im.ErrorMessage)
-	t.agent.handError(t.resource, s.agent.bare, m.rendered(t.agent, 0), &m.msg)
+	t.agent.handError(s, t.resource, s.agent.bare, m.rendered(t.agent, 0), &m.msg)
 	m.release()
 }
 

@@ -56,7 +56,7 @@ func (s *Session) refuseFor(st *wire.Stanza) {
 		t.agent.hand(nil, t.resource, item{data: data, stanza: true})
 		return
 	}
-	t.agent.handError(t.resource, s.agent.bare, data, &store.Message{
+	t.agent.handError(nil, t.resource, s.agent.bare, data, &store.Message{
 		Type: "error", From: string(st.To), To: t.to, ID: string(st.ID), Inner: e.AppendTo(nil),
 	})
 }
