@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -19,36 +21,45 @@ const (
 
 // TestHostile lets hostile clients misbehave in all ways that are known here while fifty
 // agents of the same account work. They are a process of their own that gives way to the
-// server: elsewhere they would not share its processors. With PARLEY_TEST_ALL=1 there are a
-// thousand, as fast as the server lets them; then 99 of a hundred messages of those who work
-// are to take twice as long at most as on a quiet server.
+// server: elsewhere they would not share its processors.
+//
+// With PARLEY_TEST_ALL=1 there are a thousand, as fast as the server lets them. Then 99 of a
+// hundred messages of those who work are to take twice as long at most as while the same
+// clients are let loose on another server on this machine, and theirs is quiet: what the
+// machine takes longer for because it is busy is no server's doing.
 func TestHostile(t *testing.T) {
-	clients, lasting := 100, 3*time.Second
+	clients, each := 100, 300*time.Millisecond
 	if all() {
-		clients, lasting = 1000, 20*time.Second
+		clients, each = 1000, 2*time.Second
 	}
 	d, v := workers(t)
-	v.during(everyVoice, lasts(lasting/2)) // conversations are opened, caches warm
+	v.usually(each) // conversations are opened, caches warm
 	before := d.holds()
-	_, quiet, worst := v.during(everyVoice, lasts(lasting))
-	t.Logf("alone: 99 of a hundred within %v, the worst %v", quiet, worst)
+	quiet := v.usually(each)
+	t.Logf("alone: 99 of a hundred within %v", quiet)
+	most := 5*quiet + time.Second
+	if all() {
+		other, _ := workers(t)
+		end := other.hostile(clients, time.Minute)
+		beside := v.usually(each)
+		end()
+		other.end(syscall.SIGTERM)
+		t.Logf("while another server has %d hostile clients: %v", clients, beside)
+		most = 2 * beside
+	}
 
-	end := d.hostile(clients, lasting+time.Minute)
+	end := d.hostile(clients, time.Minute)
 	cpu, begun := d.cpu(), time.Now()
-	_, loud, worst := v.during(everyVoice, lasts(lasting))
+	loud := v.usually(each)
 	used, took := d.cpu()-cpu, time.Since(begun)
 	arriving := time.Now()
 	d.login("voice0", riderPassword, "another").in(t).drop()
 	arrived := time.Since(arriving)
 	ways := end()
-	t.Logf("beside %d hostile clients: %v, the worst %v; the server has worked %v in %v; signing in took %v\n%s",
-		clients, loud, worst, used, took.Round(time.Millisecond), arrived.Round(time.Millisecond), ways)
-	most := 5*quiet + time.Second
-	if all() {
-		most = 2 * quiet
-	}
+	t.Logf("beside %d hostile clients: %v; the server has worked %v in %v; signing in took %v\n%s",
+		clients, loud, used, took.Round(time.Millisecond), arrived.Round(time.Millisecond), ways)
 	if loud > most {
-		t.Errorf("99 of a hundred messages take up to %v beside hostile clients, and %v without", loud, quiet)
+		t.Errorf("99 of a hundred messages take up to %v beside hostile clients, and may take %v", loud, most)
 	}
 	for name, w := range ways {
 		if w.Done >= 4 && w.Failed == w.Done {
@@ -82,7 +93,18 @@ func workers(t *testing.T) (*daemon, *voices) {
 	return d, d.voices(riderPassword, names...)
 }
 
-func lasts(long time.Duration) func() { return func() { <-time.After(long) } }
+// usually is how long 99 of a hundred messages take at most, most of the time: in the
+// middle one of ten measurements that last so long each. A machine has its bad moments.
+func (v *voices) usually(each time.Duration) time.Duration {
+	v.t.Helper()
+	var all [10]time.Duration
+	for i := range all {
+		_, all[i], _ = v.during(everyVoice, func() { <-time.After(each) })
+	}
+	slices.Sort(all[:])
+	v.t.Logf("99 of a hundred: %v", all)
+	return all[len(all)/2]
+}
 
 // everyVoice is how often each of those who work says something.
 const everyVoice = 100 * time.Millisecond
