@@ -10,7 +10,7 @@ import (
 type allowance struct {
 	at             time.Time
 	bytes, stanzas bucket
-	copies         bucket // of presence
+	silent         time.Time // until when it is not read from: its agent has told too many too much
 }
 
 // A share is what an agent's sessions have asked for lately.
@@ -18,6 +18,9 @@ type share struct {
 	mu   sync.Mutex // guards what follows
 	at   time.Time
 	left bucket // stanzas, those that cost much counted for several
+
+	told   time.Time
+	copies bucket // of presence
 }
 
 const (
@@ -30,8 +33,8 @@ const (
 	settled = 5 * time.Second
 
 	// presenceCopies bounds what presence may become when everybody gets it: so many copies a
-	// second that each session makes others read. A session that has made more waits; after a
-	// silence it may tell 10,000. Each KiB of a longer one counts as another.
+	// second that an agent's sessions make others read. Which makes more waits; after a silence
+	// they may tell 10,000. Each KiB of a longer one counts as another.
 	presenceCopies, presenceBurst = 500, 10_000
 	copySize                      = 1 << 10
 	longestPause                  = 10 // seconds
@@ -39,10 +42,6 @@ const (
 	// setCost is what something costs of the share that is kept, or a page of the archive.
 	setCost = 10
 )
-
-func newAllowance() allowance {
-	return allowance{at: time.Now(), copies: presenceBurst}
-}
 
 // A bucket fills by a rate, and holds so much at most. It may be in debt.
 type bucket float64
@@ -60,9 +59,7 @@ func (s *Session) allow(size int) {
 	now := time.Now()
 	passed := now.Sub(a.at).Seconds()
 	a.at = now
-	a.copies.fill(passed, presenceCopies, presenceBurst)
-	a.copies = max(a.copies, -longestPause*presenceCopies)
-	wait := a.copies.debt(presenceCopies)
+	wait := a.silent.Sub(now).Seconds()
 	spend := func(b *bucket, rate, cost int) {
 		if rate > 0 {
 			b.fill(passed, float64(rate), 2*float64(rate)) // a burst after a silence passes
@@ -107,6 +104,24 @@ func (h *share) take(now time.Time, cost bucket) (more bool) {
 	}
 	h.left = max(h.left-cost, -fairBurst)
 	return h.left < 0
+}
+
+// tells charges copies of presence that the session has made.
+func (s *Session) tells(copies int) {
+	now := time.Now()
+	s.spent.silent = now.Add(s.agent.share.tell(now, copies))
+}
+
+// tell is how long a session has to be silent after so many copies.
+func (h *share) tell(now time.Time, copies int) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if now.After(h.told) {
+		h.copies.fill(now.Sub(h.told).Seconds(), presenceCopies, presenceBurst)
+		h.told = now
+	}
+	h.copies = max(h.copies-bucket(copies), -longestPause*presenceCopies)
+	return time.Duration(h.copies.debt(presenceCopies) * float64(time.Second))
 }
 
 // pause lets the reader wait, unless the session is to end.

@@ -126,7 +126,7 @@ func newSession(g *agent, resource string) *Session {
 	}
 	s.cond.L = &s.mu
 	s.heard.Store(s.server.tick.Load())
-	s.spent = newAllowance()
+	s.spent.at = time.Now()
 	return s
 }
 

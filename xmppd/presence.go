@@ -118,7 +118,7 @@ func (s *Session) available(st *wire.Stanza) {
 	}
 	v := g.view()
 	g.mu.Unlock()
-	s.spent.copies -= bucket(s.broadcast(v, notice{presence: p, id: string(st.ID)}))
+	s.tells(s.broadcast(v, notice{presence: p, id: string(st.ID)}))
 	if first {
 		s.meet()
 		s.askAgain()
@@ -157,7 +157,9 @@ func (s *Session) unavailable(st *wire.Stanza) {
 	if was {
 		copies := s.broadcast(v, n)
 		if st != nil {
-			s.spent.copies -= bucket(copies)
+			s.tells(copies)
+		} else {
+			g.share.tell(time.Now(), copies)
 		}
 	}
 	s.tellDirected(n, v, was)

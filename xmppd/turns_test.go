@@ -167,3 +167,24 @@ func TestUrgentTakesAlongWhatWaits(t *testing.T) {
 		}
 	})
 }
+
+// What an agent's sessions make many read is counted together: signing in again renews
+// nothing.
+func TestPresenceIsCountedByAgent(t *testing.T) {
+	d := newDesk(t, "anna", "bob")
+	bob := d.device("bob", "desk", "1")
+	for range 3 {
+		anna := d.device("anna", "phone", "1")
+		anna.spent.silent = time.Time{}
+		anna.tells(presenceBurst)
+		anna.gone()
+	}
+	anna := d.device("anna", "phone", "1")
+	if left := time.Until(anna.spent.silent); left < (longestPause-1)*time.Second || left > longestPause*time.Second {
+		t.Errorf("anna's fourth session is silent for %v, want %d s", left, longestPause)
+	}
+	bob.says(t, "<presence/>")
+	if !bob.spent.silent.Before(time.Now().Add(time.Second)) {
+		t.Error("bob is to be silent, too")
+	}
+}
