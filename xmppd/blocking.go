@@ -161,6 +161,7 @@ func (g *agent) enforce(p *parting, query []byte, done func()) {
 			o.push(item{data: o.rosterPush(query), stanza: true})
 			o.kick()
 		}
+		o.farewells(p)
 	}
 }
 
@@ -242,23 +243,54 @@ func (s shown) part(o *Session) {
 	told := s.directed[o.address] != nil || here && (s.directed[o.agent.bare] != nil || s.available && o.sees(s.agent))
 	o.agent.mu.Lock()
 	defer o.agent.mu.Unlock()
-	if told && s.agent.blocks(o.address) && !o.agent.blocks(s.address) {
+	switch {
+	case !told || !s.agent.blocks(o.address):
+	case o.agent.blocks(s.address):
+		o.parts(s.address, true)
+	default:
+		o.parts(s.address, false)
 		o.push(item{data: s.render(notice{typ: "unavailable"}, o.agent.bare, false), stanza: true})
 		o.kick()
 	}
 }
 
+// maxParted bounds what a device remembers of farewells.
+const maxParted = 1000
+
+// parts notes that a device is gone for this one, which hears that now, or (due) when its
+// agent has blocked it no more; the agent is locked.
+func (s *Session) parts(address string, due bool) {
+	if s.parted == nil {
+		s.parted = make(map[string]bool)
+	}
+	if _, ok := s.parted[address]; !ok && len(s.parted) < maxParted {
+		s.parted[address] = due
+	}
+}
+
+// hasParted says whether it has heard already that a device is gone; the agent is locked.
+func (s *Session) hasParted(address string) bool {
+	due, ok := s.parted[address]
+	return ok && !due
+}
+
+// farewells says what is due of those who are not blocked any more; the agent is locked.
+func (s *Session) farewells(p *parting) {
+	for address, due := range s.parted {
+		if due && p.ends(address) {
+			delete(s.parted, address)
+			b := wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", To: s.agent.bare, From: address})
+			s.push(item{data: wire.AppendClose(b, wire.Presence), stanza: true})
+			s.kick()
+		}
+	}
+}
+
 // meets shows another agent's devices to this one, or one of them, if they and this are
-// available. Of an agent who has no device to be seen it hears that: she may have gone, or
-// blocked this one, while it heard nothing of her.
+// available.
 func (s *Session) meets(g *agent, resource string) {
-	if !s.isAvailable() || !s.sees(g) {
-		return
+	if s.isAvailable() && s.sees(g) {
+		s.see(g, resource, nil)
+		s.kick()
 	}
-	var none []byte
-	if resource == "" {
-		none = wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", To: s.agent.bare, From: g.bare}), wire.Presence)
-	}
-	s.see(g, resource, none)
-	s.kick()
 }

@@ -2,8 +2,11 @@ package xmppd
 
 import (
 	"fmt"
+	"maps"
 	"sync"
 	"testing"
+
+	"parley.im/parley/xmppd/wire"
 )
 
 // Whom an agent blocks hears that her devices are gone, also of one that goes at that
@@ -105,12 +108,45 @@ func TestWhoIsBlockedTakesBackWhatHeGranted(t *testing.T) {
 		t.Errorf("anna hears %s", got[0].Raw())
 	}
 	anna.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
-	for _, st := range anna.hears(t) {
-		if string(st.From) == bob.address {
+	for _, st := range anna.hears(t) { // that he is gone, for her
+		if string(st.From) == bob.address && string(st.Type) != "unavailable" {
 			t.Errorf("anna hears %s", st.Raw())
 		}
 	}
 	if anna.sees(bob.agent) || bob.agent.shows(anna.agent) {
 		t.Error("anna may see bob still")
+	}
+}
+
+// Who has gone while an agent had blocked him is gone when she unblocks him, each device
+// once (rule 31), and who is here is here: whether she had blocked one device or all.
+func TestWhoWentWhileBlockedIsGone(t *testing.T) {
+	for _, whom := range []string{"bob@desk.example", "bob@desk.example/laptop"} {
+		d := newDesk(t, "anna", "bob")
+		anna := d.device("anna", "phone", "1")
+		desk, laptop := d.device("bob", "desk", "1"), d.device("bob", "laptop", "1")
+		anna.says(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='%s'/></block></iq>", whom)
+		anna.hears(t)
+		laptop.gone()
+		if got := anna.hears(t); len(got) > 0 {
+			t.Errorf("while %s is blocked anna hears %s", whom, got[0].Raw())
+		}
+		for _, want := range []map[string]string{{laptop.address: "unavailable"}, {}} {
+			if whom == "bob@desk.example" {
+				want[desk.address] = ""
+			}
+			anna.says(t, "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'/></iq>")
+			got := make(map[string]string)
+			for _, st := range anna.hears(t) {
+				if st.Kind == wire.Presence {
+					got[string(st.From)] += string(st.Type)
+				}
+			}
+			if !maps.Equal(got, want) {
+				t.Errorf("%s unblocked: anna hears %v, want %v", whom, got, want)
+			}
+			anna.says(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='%s'/></block></iq>", whom)
+			anna.hears(t)
+		}
 	}
 }

@@ -39,12 +39,20 @@ func (s *Session) sendPresence(n notice) (copies int) {
 	for _, o := range n.to.sessions {
 		it := item{data: data, stanza: true}
 		switch {
-		case s.apartBy(blocked, o):
-			continue
 		case o.resource == n.resource, n.resource == "" && o.isAvailable():
 		case n.resource == "" && n.known[o.address] != nil:
 			it.data = s.render(n, o.address, false) // for the JID by which it knows the session
 		default:
+			continue
+		}
+		if s.apartBy(blocked, o) {
+			if n.typ == "unavailable" && (blocked == nil || !blocked.Blocks(o.address)) {
+				o.parts(s.address, true)
+			}
+			continue
+		}
+		over := n.typ == "unavailable" && o.hasParted(s.address)
+		if delete(o.parted, s.address); over {
 			continue
 		}
 		if o.push(it) {
@@ -102,6 +110,7 @@ func (s *Session) see(g *agent, resource string, none []byte) {
 		o.mu.Unlock()
 		if p.available {
 			none = nil
+			delete(s.parted, o.address)
 			s.push(item{data: o.render(notice{presence: p}, s.agent.bare, true), stanza: true})
 		}
 	}

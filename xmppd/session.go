@@ -75,6 +75,10 @@ type Session struct {
 
 	out outbox
 	sm  smState
+
+	// The devices that are gone for this one because of a block, by their addresses: whether it
+	// has not heard that yet, since its own agent had blocked them. Guarded by the agent's mu.
+	parted map[string]bool
 }
 
 func (s *Session) log() *slog.Logger {
