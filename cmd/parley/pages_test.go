@@ -56,24 +56,14 @@ func benchmarkPages(b *testing.B, pairs, records int) {
 }
 
 // BenchmarkArchive is a page of fifty messages of an agent's many finished conversations,
-// over the wire. PARLEY_RECORDS is how many records the account has; PARLEY_FIXTURES is
-// a folder that keeps the installation, filled, from one run to the next.
+// over the wire.
 func BenchmarkArchive(b *testing.B) {
-	records, _ := strconv.Atoi(cmp.Or(os.Getenv("PARLEY_RECORDS"), "20000"))
-	dir := b.TempDir()
-	if keep := os.Getenv("PARLEY_FIXTURES"); keep != "" {
-		dir = filepath.Join(keep, fmt.Sprint("served-", records))
-	}
-	s := benchServerIn(b, dir, 1)
-	b.Logf("%d records, started in %v", s.inst.list()[0].store.Newest(), s.started)
-	f := &storetest.Filling{Domain: "desk.example", Conversations: max(records/1000, 20), Said: 50, Active: 20, Records: records,
-		Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Body: 128}
-	fillBench(b, s.inst.list()[0].store, f)
+	s, f := filledServer(b)
 	r := &archiveReader{conn: s.signIn(b, 0), buf: make([]byte, 1<<20)}
 	for _, test := range []struct{ name, after, filter string }{
 		{name: "first"},
 		{name: "last", after: "<before/>"},
-		{name: "byTime", filter: f.At(records / 2).Format("2006-01-02T15:04:05.000Z")},
+		{name: "byTime", filter: f.At(f.Records / 2).Format("2006-01-02T15:04:05.000Z")},
 	} {
 		b.Run(test.name, func(b *testing.B) {
 			var took []time.Duration
@@ -93,7 +83,24 @@ func BenchmarkArchive(b *testing.B) {
 	}
 }
 
-// fillBench fills an account that has one agent, with others who never sign in.
+// filledServer serves an account with records. PARLEY_RECORDS is how many there are;
+// PARLEY_FIXTURES is a folder that keeps the installation, filled, from one run to the next.
+func filledServer(b *testing.B) (*benchServer, *storetest.Filling) {
+	b.Helper()
+	records, _ := strconv.Atoi(cmp.Or(os.Getenv("PARLEY_RECORDS"), "20000"))
+	dir := b.TempDir()
+	if keep := os.Getenv("PARLEY_FIXTURES"); keep != "" {
+		dir = filepath.Join(keep, fmt.Sprint("served-", records))
+	}
+	s := benchServerIn(b, dir, 2*benchPairs)
+	b.Logf("%d records, started in %v", s.inst.list()[0].store.Newest(), s.started)
+	f := &storetest.Filling{Domain: "desk.example", Conversations: max(records/1000, 20), Said: 50, Active: 20, Records: records,
+		Start: time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC), End: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Body: 128}
+	fillBench(b, s.inst.list()[0].store, f)
+	return s, f
+}
+
+// fillBench fills an account that has a few agents, with others who never sign in.
 func fillBench(b *testing.B, st store.Account, f *storetest.Filling) {
 	b.Helper()
 	if st.Newest() > 0 {
@@ -113,7 +120,9 @@ func fillBench(b *testing.B, st store.Account, f *storetest.Filling) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	st.SaveDelivery(f.Agents[0].ID, store.Delivery{Cursor: st.Newest()}) // nothing waits for her
+	for _, g := range f.Agents {
+		st.SaveDelivery(g.ID, store.Delivery{Cursor: st.Newest()}) // nothing waits for them
+	}
 }
 
 // An archiveReader is a client that reads its archive from the beginning, again and

@@ -21,18 +21,30 @@ import (
 	"parley.im/parley/conf"
 )
 
+// benchPairs is how many pairs of agents talk.
+const benchPairs = 50
+
 // BenchmarkPairs is a message's whole way, in one process over TLS on the loopback:
 // fifty pairs of agents, each sender with up to ten messages on their way. What it
-// reports is for a message, the clients' part (small: they only count) included.
+// reports is for a message, the clients' part (small: they only count) included. It is
+// done with an empty account and with a filled one.
 func BenchmarkPairs(b *testing.B) {
-	const pairs, window = 50, 10
-	s := newBenchServer(b, 2*pairs)
+	b.Run("empty", func(b *testing.B) { benchmarkPairs(b, newBenchServer(b, 2*benchPairs)) })
+	b.Run("filled", func(b *testing.B) {
+		s, _ := filledServer(b)
+		benchmarkPairs(b, s)
+	})
+}
+
+func benchmarkPairs(b *testing.B, s *benchServer) {
+	const pairs, window = benchPairs, 10
 	senders, receivers := make([]*tls.Conn, pairs), make([]*tls.Conn, pairs)
 	for i := range pairs {
 		senders[i], receivers[i] = s.signIn(b, 2*i), s.signIn(b, 2*i+1)
 	}
 	b.ReportAllocs()
 	b.ResetTimer()
+	before := cpuTime(b)
 	var wg sync.WaitGroup
 	errs := make(chan error, 3*pairs)
 	for i := range pairs {
@@ -64,6 +76,7 @@ func BenchmarkPairs(b *testing.B) {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/msg")
 }
 
 // countMessages reads until n messages have come.
