@@ -102,25 +102,33 @@ func smFailed(condition string) []byte {
 
 // enable switches stream management on (XEP-0198 §3).
 func (s *Session) enable(st *wire.Stanza) error {
-	s.mu.Lock()
-	if s.sm.enabled {
-		s.mu.Unlock()
+	answer := s.manage(string(st.Attr("resume")))
+	if answer == nil {
 		// XEP-0198 §3, rule 33: at most one attempt.
 		return wire.StreamError{Condition: wire.UnsupportedStanzaType, Text: "stream management is on already"}
 	}
-	s.sm.enabled = true
-	answer := "<enabled xmlns='" + nsSM + "'"
-	resume := string(st.Attr("resume"))
-	if (resume == "true" || resume == "1") && s.server.config.Resume > 0 {
-		s.sm.resumable, s.sm.id = true, rand.Text()
-		answer += " resume='true' id='" + s.sm.id + "' max='" +
-			strconv.Itoa(int(s.server.config.Resume/time.Second)) + "'"
-	}
-	s.handled = 0 // both counts start here
-	s.mu.Unlock()
-	s.push(item{data: []byte(answer + "/>"), starts: true})
+	s.push(item{data: answer, starts: true})
 	s.kick()
 	return nil
+}
+
+// manage is enable without its answer, which it returns; nil if it is on already. The stanzas
+// that are sent count from where the answer is.
+func (s *Session) manage(resume string) (answer []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sm.enabled {
+		return nil
+	}
+	s.sm.enabled = true
+	answer = []byte("<enabled xmlns='" + nsSM + "'")
+	if (resume == "true" || resume == "1") && s.server.config.Resume > 0 {
+		s.sm.resumable, s.sm.id = true, rand.Text()
+		answer = append(answer, " resume='true' id='"+s.sm.id+"' max='"...)
+		answer = append(strconv.AppendInt(answer, int64(s.server.config.Resume/time.Second), 10), '\'')
+	}
+	s.handled = 0 // both counts start here
+	return append(answer, "/>"...)
 }
 
 // sendAck answers <r/> with the stanzas that are handled for good (I2).

@@ -140,10 +140,18 @@ func (p *archivePage) with(ctx context.Context, with string) error {
 
 // archiveMetadata tells the first and the last message (XEP-0313 §5).
 func (s *Session) archiveMetadata(ctx context.Context, st *wire.Stanza) {
-	hidden, err := s.agent.hidden(ctx)
+	m, err := s.metadata(ctx)
 	if err != nil {
 		s.answerError(st, s.storeError(err))
 		return
+	}
+	s.answer(st, m)
+}
+
+func (s *Session) metadata(ctx context.Context) ([]byte, error) {
+	hidden, err := s.agent.hidden(ctx)
+	if err != nil {
+		return nil, err
 	}
 	var ends [2]*store.Entry
 	for i := range ends {
@@ -153,9 +161,8 @@ func (s *Session) archiveMetadata(ctx context.Context, st *wire.Stanza) {
 				return nil
 			})
 		if err != nil {
-			s.answerError(st, s.storeError(err))
-			return
+			return nil, err
 		}
 	}
-	s.answer(st, im.AppendMetadata(nil, &s.agent.viewer, ends[0], ends[1]))
+	return im.AppendMetadata(nil, &s.agent.viewer, ends[0], ends[1]), nil
 }

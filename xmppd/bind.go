@@ -24,7 +24,7 @@ func (n *negotiation) bind() (*Session, error) {
 		case st.Kind == wire.IQ && st.Child(nsBind, "bind") != nil:
 			s, err = n.bindResource(st)
 		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "resume":
-			s, err = n.resume(st)
+			s, err = n.resume(string(st.Attr("previd")), string(st.Attr("h")))
 		case st.Kind == wire.Nonza && st.Space == nsSM && st.Name == "enable":
 			n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §3, rule 33
 		case st.Kind == wire.Nonza:
@@ -67,14 +67,9 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 		n.refuseBind(st, wire.StanzaError{Condition: wire.BadRequest, Text: "this resource is not possible"})
 		return nil, nil
 	}
-	s := newSession(n.agent, address.Resourcepart())
-	s.since, s.password, s.bound = n.began, n.password, time.Now().UnixMilli()
-	n.epoch = newEpoch(n.conn, n.in)
-	s.epoch = n.epoch
-	// Nothing is written for it until the answer to bind is out.
-	s.out.writing = true
 	id := string(st.ID)
-	if err := n.join(s); err != nil {
+	s, err := n.newBound(address.Resourcepart())
+	if err != nil {
 		if e, ok := err.(wire.StanzaError); ok {
 			n.refuseBind(st, e)
 			return nil, nil
@@ -86,6 +81,21 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	b = wire.AppendText(b, s.address)
 	b = wire.AppendClose(append(b, "</jid></bind>"...), wire.IQ)
 	n.write(string(b))
+	return n.release(s)
+}
+
+// newBound makes a session with a resource. Nothing is written for it until it is released,
+// once its client has been told.
+func (n *negotiation) newBound(resource string) (*Session, error) {
+	s := newSession(n.agent, resource)
+	s.since, s.password, s.bound = n.began, n.password, time.Now().UnixMilli()
+	n.epoch = newEpoch(n.conn, n.in)
+	s.epoch = n.epoch
+	s.out.writing = true
+	return s, n.join(s)
+}
+
+func (n *negotiation) release(s *Session) (*Session, error) {
 	if err := n.flush(); err != nil {
 		s.gone()
 		close(n.epoch.done) // nobody will read from it

@@ -10,13 +10,14 @@ import (
 )
 
 // signInFeatures are what a stream offers to whoever has not signed in (RFC 6120 §6.4.1).
-func signInFeatures(o scram.Offer, l *Limits) string {
+func (s *Server) signInFeatures(o scram.Offer, l *Limits) string {
 	var b strings.Builder
 	b.WriteString("<stream:features><mechanisms xmlns='" + nsSASL + "'>")
 	for _, m := range o.Mechanisms {
 		b.WriteString("<mechanism>" + m + "</mechanism>")
 	}
 	b.WriteString("</mechanisms>")
+	s.appendSASL2(&b, o, l)
 	if len(o.Bindings) > 0 { // XEP-0440 §3
 		b.WriteString("<sasl-channel-binding xmlns='" + nsBindings + "'>")
 		for _, t := range o.Bindings {
@@ -31,13 +32,18 @@ func signInFeatures(o scram.Offer, l *Limits) string {
 	return b.String()
 }
 
-// sessionFeatures are what a stream offers to whoever has signed in.
-func (s *Server) sessionFeatures(l *Limits) string {
-	b := "<stream:features><bind xmlns='" + nsBind + "'/>" +
-		"<session xmlns='" + nsSession + "'><optional/></session>" +
-		"<ver xmlns='urn:xmpp:features:rosterver'/>" + // RFC 6121 §2.6.1
-		"<sub xmlns='urn:xmpp:features:pre-approval'/>" + // RFC 6121 §3.4
-		"<sm xmlns='" + nsSM + "'/>"
+// sessionFeatures are what a stream offers to whoever has signed in: not what he has already,
+// where that was asked for together with the sign-in (XEP-0388 §2.6.1).
+func (s *Server) sessionFeatures(l *Limits, bound, managed bool) string {
+	b := "<stream:features>"
+	if !bound {
+		b += "<bind xmlns='" + nsBind + "'/><session xmlns='" + nsSession + "'><optional/></session>"
+	}
+	if !managed {
+		b += "<sm xmlns='" + nsSM + "'/>"
+	}
+	b += "<ver xmlns='urn:xmpp:features:rosterver'/>" + // RFC 6121 §2.6.1
+		"<sub xmlns='urn:xmpp:features:pre-approval'/>" // RFC 6121 §3.4
 	if l.Held > 0 {
 		b += "<csi xmlns='" + nsCSI + "'/>" // XEP-0352 §4.1
 	}

@@ -45,7 +45,7 @@ func (s *Session) serve(st *wire.Stanza, t *target) {
 	case !set && s.discover(st, c, t):
 	case space == im.NSRoster && name == "query" && own:
 		s.rosterRequest(st, c, set)
-	case space == "urn:xmpp:carbons:2" && set && (name == "enable" || name == "disable"):
+	case space == nsCarbons && set && (name == "enable" || name == "disable"):
 		s.mu.Lock()
 		s.carbons = name == "enable" // XEP-0280 §4, §5
 		s.mu.Unlock()

@@ -51,7 +51,8 @@ type negotiation struct {
 	began    int64     // the moment when the sign-in that succeeded began
 	password int64     // the id of the password that it was done with; 0 for a device's secret
 
-	opened  bool // our stream header is out
+	sasl    string // the namespace of the sign-in: nsSASL or nsSASL2
+	opened  bool   // our stream header is out
 	account *account
 	header  wire.Header // the peer's
 	domain  string      // what it asked for, also where that is not ours
@@ -72,10 +73,14 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 	if err := n.open(); err != nil {
 		return nil, err
 	}
-	if err := n.authenticate(); err != nil {
+	wanted, err := n.authenticate()
+	if err != nil {
 		return nil, err
 	}
 	n.turn.must(false)
+	if wanted != nil {
+		return n.proceed(wanted)
+	}
 	// RFC 6120 §6.4.6: the stream begins anew, on the same connection.
 	if err := n.flush(); err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 	if err := n.open(); err != nil {
 		return nil, err
 	}
-	n.write(n.server.sessionFeatures(n.limits))
+	n.write(n.server.sessionFeatures(n.limits, false, false))
 	return n.bind()
 }
 
@@ -168,6 +173,9 @@ func (n *negotiation) open() error {
 			return wire.StreamError{Condition: wire.InvalidFrom} // RFC 6120 §4.9.3.9
 		}
 	}
+	if from, err := jid.Parse(h.From); err == nil && from.Domainpart() != n.account.domain {
+		return wire.StreamError{Condition: wire.InvalidFrom} // XEP-0388 §2.1
+	}
 	n.answer()
 	return nil
 }
@@ -209,40 +217,45 @@ func (n *negotiation) next() (*wire.Stanza, error) {
 	return st, err
 }
 
-// authenticate runs SASL until it succeeds (RFC 6120 §6).
-func (n *negotiation) authenticate() error {
+// authenticate runs SASL until it succeeds (RFC 6120 §6), and returns what the client wants
+// besides if it was SASL2, whose success is still to be said.
+func (n *negotiation) authenticate() (*wanted, error) {
 	state := n.conn.(*tls.Conn).ConnectionState()
 	ch := scram.ChannelOf(&state, n.leaf)
 	offer := n.account.auth.Offer(ch)
-	n.write(signInFeatures(offer, n.limits))
+	n.write(n.server.signInFeatures(offer, n.limits))
 	for range maxAttempts {
 		st, err := n.next()
 		if err != nil {
-			return err
+			return nil, err
 		}
-		if st.Kind != wire.Nonza || string(st.Space) != nsSASL {
-			// Rule 5: a stream error, never a stanza error (OF-945). RFC 6120 §4.9.3.12.
-			return wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
-		}
-		if string(st.Name) != "auth" {
+		n.sasl = st.Space
+		var w *wanted
+		switch {
+		case st.Kind == wire.Nonza && n.sasl == nsSASL && st.Name == "auth":
+			err = n.signIn(st, ch, offer)
+		case st.Kind == wire.Nonza && n.sasl == nsSASL2 && st.Name == "authenticate":
+			w, err = n.signIn2(st, ch, offer)
+		case st.Kind == wire.Nonza && n.sasl == nsSASL:
 			n.fail("malformed-request", "")
 			continue
+		default:
+			// Rule 5: a stream error, never a stanza error (OF-945). RFC 6120 §4.9.3.12.
+			return nil, wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
 		}
-		agent, err := n.exchange(st, ch, offer)
 		if err == nil {
-			n.agent = agent
 			n.server.Stats.SignIns.Add(1)
-			return nil
+			return w, nil
 		}
 		var f saslFailure
 		if !errors.As(err, &f) {
-			return err
+			return nil, err
 		}
 		n.server.Stats.SignInFailures.Add(1)
 		n.fail(f.condition, f.text)
 	}
 	// RFC 6120 §6.4.5: enough retries.
-	return wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed sign-ins"}
+	return nil, wire.StreamError{Condition: wire.PolicyViolation, Text: "too many failed sign-ins"}
 }
 
 // A saslFailure ends one attempt (RFC 6120 §6.5).
@@ -251,7 +264,7 @@ type saslFailure struct{ condition, text string }
 func (f saslFailure) Error() string { return "sign in: " + f.condition }
 
 func (n *negotiation) fail(condition, text string) {
-	b := []byte("<failure xmlns='" + nsSASL + "'><" + condition + "/>")
+	b := []byte("<failure xmlns='" + n.sasl + "'><" + condition + " xmlns='" + nsSASL + "'/>")
 	if text != "" {
 		b = append(b, "<text xml:lang='en'>"...)
 		b = wire.AppendText(b, text)
@@ -260,10 +273,28 @@ func (n *negotiation) fail(condition, text string) {
 	n.out = append(append(n.out, b...), "</failure>"...)
 }
 
-// exchange runs one attempt from its <auth/>.
-func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Offer) (*agent, error) {
-	n.began = n.server.moments.Add(1)
+// signIn runs one attempt from its <auth/>.
+func (n *negotiation) signIn(st *wire.Stanza, ch scram.Channel, offer scram.Offer) error {
 	mechanism := string(st.Attr("mechanism"))
+	msg, err := saslData(st)
+	if err != nil {
+		return err
+	}
+	if len(msg) == 0 {
+		msg = nil // RFC 6120 §6.4.2: an empty challenge asks for the first response
+	}
+	reply, err := n.exchange(mechanism, msg, ch, offer)
+	if err != nil {
+		return err
+	}
+	n.write("<success xmlns='" + nsSASL + "'>" + base64.StdEncoding.EncodeToString(reply) + "</success>")
+	return nil
+}
+
+// exchange is one attempt, from the client's first message (nil: none came) to the
+// mechanism's last word.
+func (n *negotiation) exchange(mechanism string, msg []byte, ch scram.Channel, offer scram.Offer) (last []byte, err error) {
+	n.began = n.server.moments.Add(1)
 	x, err := n.account.auth.Begin(auth.Attempt{
 		Mechanism: mechanism, Channel: ch, Offer: offer, Addr: remoteIP(n.raw.RemoteAddr()),
 	})
@@ -272,42 +303,38 @@ func (n *negotiation) exchange(st *wire.Stanza, ch scram.Channel, offer scram.Of
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), n.limits.Login)
 	defer cancel()
-	msg, err := saslData(st)
-	if err != nil {
-		return nil, err
-	}
-	if len(msg) == 0 {
-		// No initial response: an empty challenge asks for it (RFC 6120 §6.4.2).
-		n.write("<challenge xmlns='" + nsSASL + "'>=</challenge>")
-		if msg, err = n.response(); err != nil {
-			return nil, err
-		}
-	}
 	for {
 		reply, done, err := x.Step(ctx, msg)
 		if err != nil {
 			return nil, saslFailureOf(err)
 		}
-		text := base64.StdEncoding.EncodeToString(reply)
 		if done {
-			a := n.account.agentOf(x.Agent())
-			if a == nil {
-				return nil, saslFailure{"not-authorized", ""}
-			}
-			n.password = 0
-			if c := x.Credential(); c.Device == "" {
-				n.password = c.ID
-			}
-			n.log = n.log.With("agent", a.name)
-			n.log.Info("signed in", "mechanism", mechanism)
-			n.write("<success xmlns='" + nsSASL + "'>" + text + "</success>")
-			return a, nil
+			return reply, n.signedIn(x.Agent(), x.Credential(), mechanism)
 		}
-		n.write("<challenge xmlns='" + nsSASL + "'>" + text + "</challenge>")
+		text := base64.StdEncoding.EncodeToString(reply)
+		if text == "" && n.sasl == nsSASL {
+			text = "=" // RFC 6120 §6.4.2
+		}
+		n.write("<challenge xmlns='" + n.sasl + "'>" + text + "</challenge>")
 		if msg, err = n.response(); err != nil {
 			return nil, err
 		}
 	}
+}
+
+// signedIn takes note of who it is.
+func (n *negotiation) signedIn(g store.Agent, c store.Credential, mechanism string) error {
+	a := n.account.agentOf(g)
+	if a == nil {
+		return saslFailure{"not-authorized", ""}
+	}
+	n.password = 0
+	if c.Device == "" {
+		n.password = c.ID
+	}
+	n.agent, n.log = a, n.log.With("agent", a.name)
+	n.log.Info("signed in", "mechanism", mechanism)
+	return nil
 }
 
 func (n *negotiation) response() ([]byte, error) {
@@ -316,21 +343,26 @@ func (n *negotiation) response() ([]byte, error) {
 		return nil, err
 	}
 	switch {
-	case st.Kind != wire.Nonza || string(st.Space) != nsSASL:
+	case st.Kind != wire.Nonza || st.Space != n.sasl:
 		return nil, wire.StreamError{Condition: wire.NotAuthorized, Text: "sign in first"}
-	case string(st.Name) == "abort":
-		return nil, saslFailure{"aborted", ""} // RFC 6120 §6.4.4
-	case string(st.Name) != "response":
-		return nil, saslFailure{"malformed-request", ""}
+	case st.Name == "abort":
+		return nil, saslFailure{"aborted", ""} // RFC 6120 §6.4.4; XEP-0388 §5.5
+	case st.Name == "response":
+		return saslData(st)
+	case n.sasl == nsSASL2:
+		// XEP-0388 §2.4; rule 16.
+		return nil, wire.StreamError{Condition: wire.PolicyViolation, Text: "while signing in there are <response/> and <abort/> only"}
 	}
-	return saslData(st)
+	return nil, saslFailure{"malformed-request", ""}
 }
 
 // saslData decodes the text of an element; "=" is an empty one (RFC 6120 §6.4.2).
-func saslData(st *wire.Stanza) ([]byte, error) {
-	text := strings.TrimSpace(string(st.Inner))
+func saslData(st *wire.Stanza) ([]byte, error) { return saslText(string(st.Inner)) }
+
+func saslText(text string) ([]byte, error) {
+	text = strings.TrimSpace(text)
 	if text == "" || text == "=" {
-		return nil, nil
+		return []byte{}, nil
 	}
 	msg, err := base64.StdEncoding.DecodeString(text)
 	if err != nil {

@@ -13,38 +13,48 @@ import (
 // resume answers <resume/> on a new connection, after sign-in and instead of
 // binding (XEP-0198 §5; rule 34). It returns nil without an error when the client
 // may bind instead.
-func (n *negotiation) resume(st *wire.Stanza) (*Session, error) {
-	h, err := strconv.ParseUint(string(st.Attr("h")), 10, 32)
-	if err != nil {
-		n.write(string(smFailed(wire.BadRequest)))
-		return nil, nil
-	}
-	id := string(st.Attr("previd"))
-	if n.agent.outdates(n.began) {
-		return nil, staleSignIn
-	}
-	s := n.agent.resumable(id)
+func (n *negotiation) resume(previd, h string) (*Session, error) {
+	s, answer, err := n.takeUp(previd, h)
+	n.out = append(n.out, answer...)
 	if s == nil {
-		n.write(string(n.agent.unknownStream(id)))
-		return nil, nil
+		return nil, err
+	}
+	return n.carryOn(s)
+}
+
+// takeUp finds the session of an earlier stream, and what is to be said to its client, who
+// has received h stanzas of it. Without one the answer says why.
+func (n *negotiation) takeUp(previd, h string) (s *Session, answer []byte, err error) {
+	received, err := strconv.ParseUint(h, 10, 32)
+	if err != nil {
+		return nil, smFailed(wire.BadRequest), nil
+	}
+	if n.agent.outdates(n.began) {
+		return nil, nil, staleSignIn
+	}
+	if s = n.agent.resumable(previd); s == nil {
+		return nil, n.agent.unknownStream(previd), nil
 	}
 	s.detach()
 	if n.agent.outdates(n.began) { // this session itself was just changing the password
 		s.release()
-		return nil, staleSignIn
+		return nil, nil, staleSignIn
 	}
 	s.since, s.password = n.began, n.password
-	handled, ok, err := s.rewind(uint32(h))
+	handled, ok, err := s.rewind(uint32(received))
 	if err != nil {
-		n.write(string(smFailed(wire.UnexpectedRequest))) // XEP-0198 §6: before the stream error
-		return nil, err
+		return nil, smFailed(wire.UnexpectedRequest), err // XEP-0198 §6: before the stream error
 	}
 	if !ok {
-		n.write(string(n.agent.unknownStream(id)))
-		return nil, nil
+		return nil, n.agent.unknownStream(previd), nil
 	}
+	answer = []byte("<resumed xmlns='" + nsSM + "' previd='" + s.sm.id + "' h='")
+	return s, append(strconv.AppendUint(answer, uint64(handled), 10), "'/>"...), nil
+}
+
+// carryOn gives a session that was taken up this connection, once its client has been told.
+func (n *negotiation) carryOn(s *Session) (*Session, error) {
 	n.epoch = newEpoch(n.conn, n.in)
-	n.write("<resumed xmlns='" + nsSM + "' previd='" + s.sm.id + "' h='" + strconv.FormatUint(uint64(handled), 10) + "'/>")
 	if err := n.flush(); err != nil {
 		s.release()
 		return nil, err

@@ -46,14 +46,14 @@ func TestAStreamThatCountsBeyondItsCounters(t *testing.T) {
 		// What was acknowledged before the counters began again can't be taken back.
 		line, n = newLine(t, g)
 		go line.send("<resume xmlns='urn:xmpp:sm:3' previd='stream' h='%d'/>", uint32(math.MaxUint32))
-		if _, err := n.resume(line.received(n)); err == nil {
+		if _, err := n.resumes(line.received(n)); err == nil {
 			t.Error("resumed with a count that is behind")
 		}
 		line, n = newLine(t, g)
 		go line.send("<resume xmlns='urn:xmpp:sm:3' previd='stream' h='1'/>")
 		st := line.received(n)
 		server.wg.Go(func() {
-			if back, err := n.resume(st); back != s || err != nil {
+			if back, err := n.resumes(st); back != s || err != nil {
 				t.Errorf("resume: %v, %v", back, err)
 				return
 			}
@@ -126,4 +126,9 @@ func (l *line) want(name, id, h string) {
 		}
 		return
 	}
+}
+
+// resumes is resume as it is asked for.
+func (n *negotiation) resumes(st *wire.Stanza) (*Session, error) {
+	return n.resume(string(st.Attr("previd")), string(st.Attr("h")))
 }

@@ -102,8 +102,13 @@ func (d *device) send(text string) {
 // notice keeps what the runner must know of what the talk sends.
 func (d *device) notice(text string) {
 	d.unasked = true
-	if n := parseSent(text); n.is(nsSASL, "auth") {
+	switch n := parseSent(text); {
+	case n.is(nsSASL, "auth"):
 		d.scram = newScram(n.attr("mechanism"), n.text(), d.person.Password)
+	case n.is(nsSASL2, "authenticate"):
+		for _, first := range n.children(nsSASL2, "initial-response") {
+			d.scram = newScram(n.attr("mechanism"), first.text(), d.person.Password)
+		}
 	}
 }
 
@@ -128,8 +133,15 @@ func (d *device) next() (item, error) {
 		return it, d.late()
 	}
 	switch {
-	case it.is(nsSASL, "challenge"):
+	case it.is(nsSASL, "challenge"), it.is(nsSASL2, "challenge"):
 		d.scram.challenge(it.node.text())
+	case it.is(nsSASL2, "success"):
+		for _, b := range it.node.children(nsBind2, "bound") {
+			d.bound, d.managed = true, len(b.children(nsSM, "enabled")) > 0
+		}
+		if len(it.node.children(nsSM, "resumed")) > 0 {
+			d.bound, d.managed = true, true
+		}
 	case it.is(nsClient, "iq") && len(it.node.children(nsBind, "bind")) > 0:
 		d.bound = true
 	case it.is(nsSM, "enabled"):

@@ -12,6 +12,8 @@ const (
 	nsStream = "http://etherx.jabber.org/streams"
 	nsXML    = "http://www.w3.org/XML/1998/namespace"
 	nsSASL   = "urn:ietf:params:xml:ns:xmpp-sasl"
+	nsSASL2  = "urn:xmpp:sasl:2"
+	nsBind2  = "urn:xmpp:bind:0"
 	nsTLS    = "urn:ietf:params:xml:ns:xmpp-tls"
 	nsBind   = "urn:ietf:params:xml:ns:xmpp-bind"
 	nsSM     = "urn:xmpp:sm:3"
