@@ -23,6 +23,8 @@ type Store interface {
 	Secret(ctx context.Context, name string, size int) ([]byte, error)
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, value string) error
+	OwnOf(ctx context.Context, agent store.AgentID, part store.Part, yield func(name string, value []byte) error) error
+	KeepOwn(ctx context.Context, list ...store.Own) error
 }
 
 // The bounds of the iteration count.
@@ -65,6 +67,7 @@ type Account struct {
 	salt   []byte // the account's salt key
 	hashes []scram.Hash
 	guard  *guard
+	tokens tokenLocks
 
 	current atomic.Pointer[cost]
 	mu      sync.Mutex // held while current changes
@@ -140,11 +143,12 @@ type Reason string
 // The reasons.
 const (
 	BadMechanism Reason = "mechanism"       // not announced
-	BadMessage   Reason = "malformed"       // not SCRAM
+	BadMessage   Reason = "malformed"       // not what the mechanism sends
 	BadName      Reason = "name"            // no name could be like that
 	BadAuthzid   Reason = "authzid"         // wanted to act as somebody else
 	BadBinding   Reason = "channel-binding" // another connection, or a downgrade
 	BadProof     Reason = "proof"           // wrong password, or no such agent
 	Locked       Reason = "locked"          // right proof while locked
 	Disabled     Reason = "disabled"        // right proof of a disabled agent
+	Expired      Reason = "expired"         // a token that was right once
 )

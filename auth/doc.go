@@ -44,4 +44,12 @@
 // since that answer would itself confirm a guess, it is given only to the first few
 // proofs of a lock. After those, a right proof is refused like a wrong one until the
 // lock ends.
+//
+// # Tokens
+//
+// A client that has signed in can be given a token to sign in with the next time
+// (XEP-0484), in one step and without the password. It is good for one client and one
+// mechanism, for three weeks, and ends with the password or the device's secret that
+// it was issued for. Of each client two are kept: the one that it used last, and a newer
+// one that it may not have received.
 package auth

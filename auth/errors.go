@@ -7,7 +7,7 @@ import (
 	"parley.im/parley/auth/scram"
 )
 
-// How a sign-in fails. Anything else that Step or Begin returns is ours, not the
+// How a sign-in fails. Anything else that Step, Begin or Redeem returns is ours, not the
 // peer's.
 var (
 	// ErrMechanism: the mechanism was not announced (invalid-mechanism, RFC 6120 §6.5.7).
@@ -26,6 +26,9 @@ var (
 	// ErrDisabled: the proof was right, but the agent is disabled (account-disabled,
 	// RFC 6120 §6.5.2).
 	ErrDisabled = errors.New("account disabled")
+	// ErrExpired: the token was right, but it is too old, or what it was issued for
+	// counts no more (credentials-expired, RFC 6120 §6.5.3).
+	ErrExpired = errors.New("token expired")
 )
 
 // What is wrong with a name or a password that somebody chose.

@@ -168,15 +168,19 @@ func (x *Exchange) final(ctx context.Context, msg []byte) ([]byte, error) {
 
 // fail tells of a failure and passes its error on.
 func (x *Exchange) fail(r Reason, err error) error {
-	a := x.account
-	if a.config.OnFailure != nil {
-		a.config.OnFailure(Failure{
-			Name: x.name, Known: x.agent.ID != 0, Agent: x.agent.ID,
-			Addr: x.attempt.Addr, Mechanism: x.attempt.Mechanism,
-			Reason: r, At: a.now(),
-		})
-	}
+	x.account.tell(Failure{
+		Name: x.name, Known: x.agent.ID != 0, Agent: x.agent.ID,
+		Addr: x.attempt.Addr, Mechanism: x.attempt.Mechanism, Reason: r,
+	})
 	return err
+}
+
+// tell tells of a failure that has just happened.
+func (a *Account) tell(f Failure) {
+	if a.config.OnFailure != nil {
+		f.At = a.now()
+		a.config.OnFailure(f)
+	}
 }
 
 func reasonOf(err error) Reason {

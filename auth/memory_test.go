@@ -3,7 +3,10 @@ package auth
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
+	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -20,10 +23,11 @@ type memory struct {
 	agents      map[string]store.Agent
 	credentials []store.Credential
 	settings    map[string]string
+	own         map[string]store.Own // by agent, part and name
 }
 
 func newMemory() *memory {
-	return &memory{agents: map[string]store.Agent{}, settings: map[string]string{}}
+	return &memory{agents: map[string]store.Agent{}, settings: map[string]string{}, own: map[string]store.Own{}}
 }
 
 func (m *memory) ask(what string) (unlock func(), err error) {
@@ -98,6 +102,39 @@ func (m *memory) SetSetting(_ context.Context, name, value string) error {
 		m.settings[name] = value
 	}
 	return err
+}
+
+func (m *memory) OwnOf(_ context.Context, agent store.AgentID, part store.Part, yield func(string, []byte) error) error {
+	unlock, err := m.ask("own")
+	var list []store.Own
+	for _, key := range slices.Sorted(maps.Keys(m.own)) {
+		if o := m.own[key]; o.Agent == agent && o.Part == part {
+			list = append(list, o)
+		}
+	}
+	unlock()
+	for _, o := range list {
+		if err == nil {
+			err = yield(o.Name, o.Value)
+		}
+	}
+	return err
+}
+
+func (m *memory) KeepOwn(_ context.Context, list ...store.Own) error {
+	runtime.Gosched() // a real one takes its time
+	unlock, err := m.ask("keep")
+	defer unlock()
+	if err != nil {
+		return err
+	}
+	for _, o := range list {
+		key := fmt.Sprint(o.Agent, o.Part, o.Name)
+		if m.own[key] = o; o.Value == nil {
+			delete(m.own, key)
+		}
+	}
+	return nil
 }
 
 // add gives an agent, made if need be, a credential.

@@ -13,7 +13,7 @@ var (
 	ErrMechanism = errors.New("no such mechanism")
 	// ErrMalformed says that a message breaks the grammar of SCRAM
 	// (malformed-request, RFC 6120 §6.5.8).
-	ErrMalformed = errors.New("malformed SCRAM message")
+	ErrMalformed = errors.New("malformed message")
 	// ErrDenied says that the proof or the channel binding is wrong
 	// (not-authorized, RFC 6120 §6.5.10).
 	ErrDenied = errors.New("not authorized")
