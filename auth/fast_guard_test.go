@@ -99,11 +99,11 @@ func FuzzRedeem(f *testing.F) {
 	o := newOfficeWithAnna(f, Config{Lockout: Lockout{Off: true}})
 	tokens := map[string]string{}
 	for m := range bindings {
-		token, err := o.IssueToken(f.Context(), o.store.agents["anna"], "client for "+m[11:], m, 1)
+		token, err := o.IssueToken(f.Context(), "client for "+m[11:], m, held(f, o.Account, o.store.agents["anna"].ID, 1))
 		if err == nil {
 			f.Fatal("a client's id with a space passed")
 		}
-		if token, err = o.IssueToken(f.Context(), o.store.agents["anna"], m, m, 1); err != nil {
+		if token, err = o.IssueToken(f.Context(), m, m, held(f, o.Account, o.store.agents["anna"].ID, 1)); err != nil {
 			f.Fatal(err)
 		}
 		tokens[m] = token.Secret

@@ -61,7 +61,7 @@ func TestTokensOutlastRestarts(t *testing.T) {
 	anna, credential := add()
 	issue := func(client string) string {
 		t.Helper()
-		token, err := a.IssueToken(ctx, anna, client, m, credential)
+		token, err := a.IssueToken(ctx, client, m, held(t, a, anna.ID, credential))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,19 +91,24 @@ func TestTokensOutlastRestarts(t *testing.T) {
 	redeems("the phone's", phone, unused, nil)
 
 	clock = clock.Add(time.Hour)
+	before := held(t, a, anna.ID, credential)
 	if err := a.ChangePassword(ctx, anna.ID, "anna", credential, "velvet-anvil-52"); err != nil {
 		t.Fatal(err)
 	}
 	redeems("after the password's change", laptop, fresh, ErrExpired)
+	if _, err := a.IssueToken(ctx, laptop, m, before); !errors.Is(err, ErrDenied) {
+		t.Errorf("a token for the password before: %v, want %v", err, ErrDenied)
+	}
 	closeAll()
 	open()
 	redeems("after the change and a restart", phone, unused, ErrExpired)
 
 	fresh = issue(laptop)
+	signedIn := held(t, a, anna.ID, credential)
 	if err := st.DeleteAgent(ctx, anna.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := a.IssueToken(ctx, anna, laptop, m, credential); !errors.Is(err, ErrDenied) {
+	if _, err := a.IssueToken(ctx, laptop, m, signedIn); !errors.Is(err, ErrDenied) {
 		t.Errorf("a token for who is gone: %v, want %v", err, ErrDenied)
 	}
 	redeems("of who is gone", laptop, fresh, ErrDenied)

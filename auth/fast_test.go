@@ -41,7 +41,7 @@ func with(token, mechanism string) Redemption {
 // issue gives Anna's client a token for the credential with that id.
 func (o *office) issue(t testing.TB, client, mechanism string, credential int64) string {
 	t.Helper()
-	token, err := o.IssueToken(t.Context(), o.store.agents["anna"], client, mechanism, credential)
+	token, err := o.IssueToken(t.Context(), client, mechanism, held(t, o.Account, o.store.agents["anna"].ID, credential))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,6 +49,21 @@ func (o *office) issue(t testing.TB, client, mechanism string, credential int64)
 		t.Errorf("expiry %v, want %v", token.Expiry, want)
 	}
 	return token.Secret
+}
+
+// held is what an agent has as that credential now, or what she would have.
+func held(t testing.TB, a *Account, agent store.AgentID, id int64) store.Credential {
+	t.Helper()
+	list, err := a.store.Credentials(t.Context(), agent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range list {
+		if c.ID == id {
+			return c
+		}
+	}
+	return store.Credential{Agent: agent, ID: id}
 }
 
 // redeems says what becomes of a sign-in with a token.
@@ -234,7 +249,7 @@ func TestTokenInvalidated(t *testing.T) {
 	const m = "HT-SHA-256-ENDP"
 	o := newOfficeWithAnna(t, Config{})
 	token := o.issue(t, laptop, m, 1)
-	other, err := o.IssueToken(t.Context(), o.store.agents["anna"], phone, m, 1)
+	other, err := o.IssueToken(t.Context(), phone, m, held(t, o.Account, o.store.agents["anna"].ID, 1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,12 +334,13 @@ func TestIssueTokenRefuses(t *testing.T) {
 		{"", "HT-SHA-256-NONE", 2, ErrMalformed},
 		{laptop, "HT-SHA-256-NONE", 2, nil},
 	} {
-		if _, err := o.IssueToken(t.Context(), anna, test.client, test.mechanism, test.credential); !errors.Is(err, test.want) {
+		if _, err := o.IssueToken(t.Context(), test.client, test.mechanism, held(t, o.Account, anna.ID, test.credential)); !errors.Is(err, test.want) {
 			t.Errorf("IssueToken(%+v) = %v, want %v", test, err, test.want)
 		}
 	}
+	second := held(t, o.Account, anna.ID, 2)
 	o.store.broken = store.ErrFull
-	if _, err := o.IssueToken(t.Context(), anna, laptop, "HT-SHA-256-NONE", 2); !errors.Is(err, store.ErrFull) {
+	if _, err := o.IssueToken(t.Context(), laptop, "HT-SHA-256-NONE", second); !errors.Is(err, store.ErrFull) {
 		t.Errorf("IssueToken with a full disk = %v, want %v", err, store.ErrFull)
 	}
 }

@@ -18,7 +18,7 @@ type Token struct {
 
 // IssueToken makes a token for one client of an agent's and returns when it is durable:
 // client is the id of its user-agent (XEP-0388 §2.3), mechanism one of those that
-// FastMechanisms announced to it, credential the id of what she signed in with. It is
+// FastMechanisms announced to it, credential what she signed in with. It is
 // good for 21 days, for that client and that mechanism, and as long as the credential
 // counts and is not changed. A token that the client got before and hasn't used yet is
 // good no more; the one that it used last stays good until the new one is used.
@@ -26,11 +26,9 @@ type Token struct {
 // Of more than 16 clients the one unused longest, to the hour, loses its tokens.
 //
 // IssueToken returns ErrMechanism for a mechanism that there is not, ErrMalformed for
-// an id that none is, and ErrDenied if the credential counts no more. A password that
-// she changes keeps its id (ChangePassword), so the caller sees to it that none is
-// changed between the sign-in and the token: else who knew the old one only gets a
-// token for the new one.
-func (a *Account) IssueToken(ctx context.Context, agent store.Agent, client, mechanism string, credential int64) (Token, error) {
+// an id that none is, and ErrDenied if the credential has been changed since the sign-in
+// or counts no more.
+func (a *Account) IssueToken(ctx context.Context, client, mechanism string, credential store.Credential) (Token, error) {
 	m := parseHashedToken(mechanism)
 	switch {
 	case m == noToken:
@@ -38,15 +36,15 @@ func (a *Account) IssueToken(ctx context.Context, agent store.Agent, client, mec
 	case !isClient(client):
 		return Token{}, fmt.Errorf("%w: id of the user-agent", ErrMalformed)
 	}
-	mu := a.tokens.of(agent.ID)
+	agent, from := credential.Agent, originOf(credential)
+	mu := a.tokens.of(agent)
 	mu.Lock()
 	defer mu.Unlock()
-	usable, err := a.credentials(ctx, agent.ID)
+	usable, err := a.credentials(ctx, agent)
 	if err != nil {
 		return Token{}, err
 	}
-	from := slices.IndexFunc(usable, func(c store.Credential) bool { return c.ID == credential })
-	if from < 0 {
+	if _, there := from.find(usable); !there {
 		return Token{}, fmt.Errorf("credential counts no more: %w", ErrDenied)
 	}
 	now := a.now()
@@ -54,9 +52,9 @@ func (a *Account) IssueToken(ctx context.Context, agent store.Agent, client, mec
 		mechanism: m,
 		secret:    rand.Text(), // draft-schmaus-kitten-sasl-ht-09 §5: 128 bits at least
 		expiry:    now.Add(tokenLifetime).Truncate(time.Second).UTC(),
-		origin:    originOf(usable[from]),
+		origin:    from,
 	}
-	change, err := a.withToken(ctx, agent.ID, client, s, usable, now)
+	change, err := a.withToken(ctx, agent, client, s, usable, now)
 	if err != nil {
 		return Token{}, err
 	}

@@ -10,14 +10,14 @@ import (
 )
 
 // signInFeatures are what a stream offers to whoever has not signed in (RFC 6120 §6.4.1).
-func (s *Server) signInFeatures(o scram.Offer, l *Limits) string {
+func (s *Server) signInFeatures(o scram.Offer, fast []string, l *Limits) string {
 	var b strings.Builder
 	b.WriteString("<stream:features><mechanisms xmlns='" + nsSASL + "'>")
 	for _, m := range o.Mechanisms {
 		b.WriteString("<mechanism>" + m + "</mechanism>")
 	}
 	b.WriteString("</mechanisms>")
-	s.appendSASL2(&b, o, l)
+	s.appendSASL2(&b, o, fast, l)
 	if len(o.Bindings) > 0 { // XEP-0440 §3
 		b.WriteString("<sasl-channel-binding xmlns='" + nsBindings + "'>")
 		for _, t := range o.Bindings {

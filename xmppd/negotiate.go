@@ -223,7 +223,7 @@ func (n *negotiation) authenticate() (*wanted, error) {
 	state := n.conn.(*tls.Conn).ConnectionState()
 	ch := scram.ChannelOf(&state, n.leaf)
 	offer := n.account.auth.Offer(ch)
-	n.write(n.server.signInFeatures(offer, n.limits))
+	n.write(n.server.signInFeatures(offer, n.account.auth.FastMechanisms(ch), n.limits))
 	for range maxAttempts {
 		st, err := n.next()
 		if err != nil {
@@ -283,7 +283,7 @@ func (n *negotiation) signIn(st *wire.Stanza, ch scram.Channel, offer scram.Offe
 	if len(msg) == 0 {
 		msg = nil // RFC 6120 §6.4.2: an empty challenge asks for the first response
 	}
-	reply, err := n.exchange(mechanism, msg, ch, offer)
+	reply, _, err := n.exchange(mechanism, msg, ch, offer)
 	if err != nil {
 		return err
 	}
@@ -292,24 +292,24 @@ func (n *negotiation) signIn(st *wire.Stanza, ch scram.Channel, offer scram.Offe
 }
 
 // exchange is one attempt, from the client's first message (nil: none came) to the
-// mechanism's last word.
-func (n *negotiation) exchange(mechanism string, msg []byte, ch scram.Channel, offer scram.Offer) (last []byte, err error) {
+// mechanism's last word; and with what she has signed in.
+func (n *negotiation) exchange(mechanism string, msg []byte, ch scram.Channel, offer scram.Offer) (last []byte, c store.Credential, err error) {
 	n.began = n.server.moments.Add(1)
 	x, err := n.account.auth.Begin(auth.Attempt{
 		Mechanism: mechanism, Channel: ch, Offer: offer, Addr: remoteIP(n.raw.RemoteAddr()),
 	})
 	if err != nil {
-		return nil, saslFailureOf(err)
+		return nil, c, saslFailureOf(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), n.limits.Login)
 	defer cancel()
 	for {
 		reply, done, err := x.Step(ctx, msg)
 		if err != nil {
-			return nil, saslFailureOf(err)
+			return nil, c, saslFailureOf(err)
 		}
 		if done {
-			return reply, n.signedIn(x.Agent(), x.Credential(), mechanism)
+			return reply, x.Credential(), n.signedIn(x.Agent(), x.Credential(), mechanism)
 		}
 		text := base64.StdEncoding.EncodeToString(reply)
 		if text == "" && n.sasl == nsSASL {
@@ -317,7 +317,7 @@ func (n *negotiation) exchange(mechanism string, msg []byte, ch scram.Channel, o
 		}
 		n.write("<challenge xmlns='" + n.sasl + "'>" + text + "</challenge>")
 		if msg, err = n.response(); err != nil {
-			return nil, err
+			return nil, c, err
 		}
 	}
 }
@@ -382,6 +382,8 @@ func saslFailureOf(err error) error {
 		return saslFailure{"invalid-authzid", ""} // RFC 6120 §6.5.6; rule 12
 	case errors.Is(err, auth.ErrDenied):
 		return saslFailure{"not-authorized", ""}
+	case errors.Is(err, auth.ErrExpired):
+		return saslFailure{"credentials-expired", ""} // RFC 6120 §6.5.3; XEP-0484 §4.2
 	case errors.Is(err, auth.ErrDisabled):
 		return saslFailure{"account-disabled", "this account is switched off; ask whoever runs the server"}
 	case errors.Is(err, auth.ErrLocked):

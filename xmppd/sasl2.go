@@ -15,7 +15,7 @@ const nsSASL2 = "urn:xmpp:sasl:2"
 
 // appendSASL2 announces SASL2, and what can be had together with it (XEP-0388 §2.1). It is
 // the same for everybody: who asks is not known yet (XEP-0388 §3).
-func (s *Server) appendSASL2(b *strings.Builder, o scram.Offer, l *Limits) {
+func (s *Server) appendSASL2(b *strings.Builder, o scram.Offer, fast []string, l *Limits) {
 	b.WriteString("<authentication xmlns='" + nsSASL2 + "'>")
 	for _, m := range o.Mechanisms {
 		b.WriteString("<mechanism>" + m + "</mechanism>")
@@ -25,6 +25,7 @@ func (s *Server) appendSASL2(b *strings.Builder, o scram.Offer, l *Limits) {
 		b.WriteString("<sm xmlns='" + nsSM + "'/>") // XEP-0198 §7.1
 	}
 	appendBind2(b, l)
+	appendFAST(b, fast)
 	b.WriteString("</inline></authentication>")
 }
 
@@ -33,6 +34,7 @@ type wanted struct {
 	mechanism  string
 	client     string // the id of its user-agent; "" if it says none
 	bind       *bindRequest
+	tokens     tokens
 	resume     bool
 	previd, h  string // of the stream to resume
 	additional []byte // the mechanism's last word
@@ -41,7 +43,7 @@ type wanted struct {
 // parseWanted reads an <authenticate/> (XEP-0388 §2.3), and the mechanism's first message;
 // nil is none. What the client says of its software and its device goes nowhere.
 func parseWanted(st *wire.Stanza) (w *wanted, msg []byte, err error) {
-	w = &wanted{mechanism: string(st.Attr("mechanism"))}
+	w = &wanted{mechanism: string(st.Attr("mechanism")), tokens: parseFAST(st)}
 	if c := st.Child(nsSASL2, "initial-response"); c != nil {
 		if msg, err = saslText(st.Text(c)); err != nil {
 			return nil, nil, err
@@ -70,7 +72,12 @@ func (n *negotiation) signIn2(st *wire.Stanza, ch scram.Channel, offer scram.Off
 	if err != nil {
 		return nil, err
 	}
-	if w.additional, err = n.exchange(w.mechanism, msg, ch, offer); err != nil {
+	if w.tokens.signIn {
+		err = n.redeem(w, msg, ch)
+	} else {
+		w.additional, w.tokens.credential, err = n.exchange(w.mechanism, msg, ch, offer)
+	}
+	if err != nil {
 		return nil, err
 	}
 	if from, err := jid.Parse(n.header.From); n.header.From != "" && (err != nil || from.Bare().String() != n.agent.bare) {
@@ -101,6 +108,7 @@ func (n *negotiation) proceed(w *wanted) (*Session, error) {
 		}
 		inline = append(inline, n.bound2(s, w.bind)...)
 	}
+	inline = append(inline, n.issue(w)...)
 	id := n.agent.bare
 	if s != nil {
 		id = s.address

@@ -57,28 +57,19 @@ var rules = map[int]string{
 	56: "When somebody is removed nothing of theirs stays, and who gets the name starts clean.",
 }
 
-// unbuilt are rules of what Parley does not have: FAST and SASL2.
-var unbuilt = []int{15, 16}
-
 // Each rule is named by a test or a talk that shows it.
 func TestProtocolsRulesAreShown(t *testing.T) {
-	shown := make(map[int]remark)
+	shown := make(map[int]bool)
 	for _, r := range remarks(t) {
 		for _, n := range r.rules() {
 			if rules[n] == "" {
 				t.Errorf("%s names rule %d, which protocols_rules_test.go does not have", r.file, n)
 			}
-			if r.proves() {
-				shown[n] = r
-			}
+			shown[n] = shown[n] || r.proves()
 		}
 	}
 	for _, n := range slices.Sorted(maps.Keys(rules)) {
-		r, ok := shown[n]
-		switch waiting := slices.Contains(unbuilt, n); {
-		case ok && waiting:
-			t.Errorf("rule %d is named by %s: take it off unbuilt in protocols_rules_test.go", n, r.file)
-		case !ok && !waiting:
+		if !shown[n] {
 			t.Errorf("no test or talk names rule %d: %s", n, rules[n])
 		}
 	}
