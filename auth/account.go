@@ -24,6 +24,7 @@ type Store interface {
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, value string) error
 	OwnOf(ctx context.Context, agent store.AgentID, part store.Part, yield func(name string, value []byte) error) error
+	OwnNamed(ctx context.Context, agent store.AgentID, part store.Part, name string) ([]byte, error)
 	KeepOwn(ctx context.Context, list ...store.Own) error
 }
 

@@ -131,3 +131,26 @@ func FuzzRedeem(f *testing.F) {
 		}
 	})
 }
+
+// Who comes with a token of the password before is told that it has expired, also when another
+// client has got a new one meanwhile, and is not taken for somebody who guesses.
+func TestExpiredTokensLockNobodyAfterANewOne(t *testing.T) {
+	const m = "HT-SHA-256-EXPR"
+	o := newOfficeWithAnna(t, Config{})
+	var list []Redemption
+	for i := range 6 {
+		r := with(o.issue(t, fmt.Sprint("client-", i), m, 1), m)
+		r.Client = fmt.Sprint("client-", i)
+		list = append(list, r)
+	}
+	if err := o.ChangePassword(t.Context(), o.store.agents["anna"].ID, "anna", 1, "battery staple 43"); err != nil {
+		t.Fatal(err)
+	}
+	o.issue(t, "new-client", m, 1)
+	for _, r := range list {
+		o.redeems(t, r.Client, r, ErrExpired)
+	}
+	if _, err := o.signIn(t, "anna", "battery staple 43", home); err != nil {
+		t.Errorf("by the new password: %v", err)
+	}
+}

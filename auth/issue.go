@@ -65,33 +65,45 @@ func (a *Account) IssueToken(ctx context.Context, client, mechanism string, cred
 }
 
 // withToken is what changes when a client gets a token: its own row, and those of
-// clients whose tokens are good for nothing any more or have to make room.
+// clients that have to make room, first of all those whose tokens are good for nothing any
+// more. (They are kept as long as there is room: who comes with one is told that it has
+// expired, and is taken for nobody who guesses.)
 func (a *Account) withToken(ctx context.Context, agent store.AgentID, client string, s slot, usable []store.Credential, now time.Time) ([]store.Own, error) {
 	own := clientTokens{client: client}
-	var others []clientTokens
+	type other struct {
+		clientTokens
+		dead bool
+	}
+	var others []other
 	var change []store.Own
 	err := a.store.OwnOf(ctx, agent, store.OwnTokens, func(name string, value []byte) error {
 		t, err := parseTokens(name, value)
 		if err != nil {
 			return err
 		}
-		t.prune(usable, now)
-		switch {
-		case name == client:
-			own = t
-		case t.empty():
-			change = append(change, t.own(agent))
-		default:
-			others = append(others, t)
+		pruned := t
+		pruned.prune(usable, now)
+		if name == client {
+			own = pruned
+		} else {
+			others = append(others, other{t, pruned.empty()})
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look up tokens: %w", err)
 	}
-	slices.SortFunc(others, func(x, y clientTokens) int { return y.used.Compare(x.used) })
+	slices.SortFunc(others, func(x, y other) int {
+		if x.dead != y.dead {
+			if x.dead {
+				return 1
+			}
+			return -1
+		}
+		return y.used.Compare(x.used)
+	})
 	for len(others) >= maxTokenClients {
-		last := others[len(others)-1]
+		last := others[len(others)-1].clientTokens
 		last.slots = [2]slot{}
 		change, others = append(change, last.own(agent)), others[:len(others)-1]
 	}

@@ -104,6 +104,16 @@ func (m *memory) SetSetting(_ context.Context, name, value string) error {
 	return err
 }
 
+func (m *memory) OwnNamed(ctx context.Context, agent store.AgentID, part store.Part, name string) (value []byte, err error) {
+	err = m.OwnOf(ctx, agent, part, func(n string, v []byte) error {
+		if n == name {
+			value = v
+		}
+		return nil
+	})
+	return value, err
+}
+
 func (m *memory) OwnOf(_ context.Context, agent store.AgentID, part store.Part, yield func(string, []byte) error) error {
 	unlock, err := m.ask("own")
 	var list []store.Own

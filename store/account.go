@@ -86,6 +86,8 @@ type Account interface {
 	// OwnOf yields a part of what an agent has of her own, by name. The value is valid
 	// during the call only.
 	OwnOf(ctx context.Context, agent AgentID, part Part, yield func(name string, value []byte) error) error
+	// OwnNamed is one thing of that, nil if there is none.
+	OwnNamed(ctx context.Context, agent AgentID, part Part, name string) (value []byte, err error)
 
 	// Secret is the account's secret of that name, made from crypto/rand at the first
 	// call (size bytes) and kept sealed: "salt", "token", "id", "index".

@@ -68,8 +68,8 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 		return nil, nil
 	}
 	id := string(st.ID)
-	s, err := n.newBound(address.Resourcepart())
-	if err != nil {
+	s := n.unbound(address.Resourcepart())
+	if err := n.join(s); err != nil {
 		if e, ok := err.(wire.StanzaError); ok {
 			n.refuseBind(st, e)
 			return nil, nil
@@ -84,21 +84,20 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 	return n.release(s)
 }
 
-// newBound makes a session with a resource. Nothing is written for it until it is released,
-// once its client has been told.
-func (n *negotiation) newBound(resource string) (*Session, error) {
+// unbound makes a session that is to join its agent's. Nothing is written for it until it is
+// released, once its client has been told.
+func (n *negotiation) unbound(resource string) *Session {
 	s := newSession(n.agent, resource)
 	s.since, s.password, s.bound = n.began, n.password, time.Now().UnixMilli()
 	n.epoch = newEpoch(n.conn, n.in)
 	s.epoch = n.epoch
 	s.out.writing = true
-	return s, n.join(s)
+	return s
 }
 
 func (n *negotiation) release(s *Session) (*Session, error) {
 	if err := n.flush(); err != nil {
-		s.gone()
-		close(n.epoch.done) // nobody will read from it
+		n.giveUp(s, false)
 		return nil, err
 	}
 	s.mu.Lock()

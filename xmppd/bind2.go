@@ -50,13 +50,10 @@ func parseBind2(st *wire.Stanza, c *wire.Child) (*bindRequest, error) {
 // XEP-0386 §3.2 not done: what waits is not cleared. A client that reads its archive before
 // it becomes available does not get that twice, and there are others: xmpp.js 0.14 never reads it.
 func (n *negotiation) bind2(w *wanted) (*Session, error) {
-	s, err := n.newBound(resourceFor(n.agent.bare, w.bind.Tag, w.client))
-	if err != nil {
-		return nil, err
-	}
+	s := n.unbound(resourceFor(n.agent.bare, w.bind.Tag, w.client))
 	s.carbons = w.bind.Carbons != nil
 	s.out.inactive = w.bind.Inactive != nil
-	return s, nil
+	return s, n.join(s)
 }
 
 // resourceFor is the resource of a client: the same whenever it comes, so that what is left

@@ -4,8 +4,6 @@ import (
 	"context"
 	"strings"
 
-	"mellium.im/xmpp/jid"
-
 	"parley.im/parley/auth"
 	"parley.im/parley/auth/scram"
 	"parley.im/parley/store"
@@ -50,12 +48,8 @@ func (n *negotiation) redeem(w *wanted, msg []byte, ch scram.Channel) error {
 	n.began = n.server.moments.Add(1)
 	ctx, cancel := context.WithTimeout(context.Background(), n.limits.Login)
 	defer cancel()
-	from := ""
-	if j, err := jid.Parse(n.header.From); err == nil {
-		from = j.Bare().String()
-	}
 	r, err := n.account.auth.Redeem(ctx, auth.Redemption{
-		Mechanism: w.mechanism, Channel: ch, Client: w.client, From: from, Message: msg,
+		Mechanism: w.mechanism, Channel: ch, Client: w.client, From: n.from, Message: msg,
 		Invalidate: w.tokens.invalidate, Addr: remoteIP(n.raw.RemoteAddr()),
 	})
 	if err != nil {
@@ -65,7 +59,9 @@ func (n *negotiation) redeem(w *wanted, msg []byte, ch scram.Channel) error {
 	if r.Due && w.tokens.issue == "" {
 		w.tokens.issue = w.mechanism // XEP-0484 §3.5
 	}
-	return n.signedIn(r.Agent, r.Credential, w.mechanism)
+	err = n.signedIn(r.Agent, r.Credential, w.mechanism)
+	n.password = 0 // a token that was stolen must not shut its owner out: see errBySecret
+	return err
 }
 
 // issue answers with a token, if there is to be one. That there is none is no reason not to

@@ -51,6 +51,7 @@ type negotiation struct {
 	began    int64     // the moment when the sign-in that succeeded began
 	password int64     // the id of the password that it was done with; 0 for a device's secret
 
+	from    string // whose stream it is, as the client said with SASL2: a bare JID; "" if it did not
 	sasl    string // the namespace of the sign-in: nsSASL or nsSASL2
 	opened  bool   // our stream header is out
 	account *account
@@ -325,8 +326,11 @@ func (n *negotiation) exchange(mechanism string, msg []byte, ch scram.Channel, o
 // signedIn takes note of who it is.
 func (n *negotiation) signedIn(g store.Agent, c store.Credential, mechanism string) error {
 	a := n.account.agentOf(g)
-	if a == nil {
+	switch {
+	case a == nil:
 		return saslFailure{"not-authorized", ""}
+	case n.sasl == nsSASL2 && n.from != "" && n.from != a.bare:
+		return errNotHers
 	}
 	n.password = 0
 	if c.Device == "" {

@@ -41,7 +41,7 @@ type wanted struct {
 }
 
 // parseWanted reads an <authenticate/> (XEP-0388 §2.3), and the mechanism's first message;
-// nil is none. What the client says of its software and its device goes nowhere.
+// nil is none. What the client says of its software and its device is not looked at.
 func parseWanted(st *wire.Stanza) (w *wanted, msg []byte, err error) {
 	w = &wanted{mechanism: string(st.Attr("mechanism")), tokens: parseFAST(st)}
 	if c := st.Child(nsSASL2, "initial-response"); c != nil {
@@ -72,43 +72,69 @@ func (n *negotiation) signIn2(st *wire.Stanza, ch scram.Channel, offer scram.Off
 	if err != nil {
 		return nil, err
 	}
+	n.from = ""
+	if n.header.From != "" {
+		from, err := jid.Parse(n.header.From)
+		if err != nil {
+			return nil, errNotHers
+		}
+		n.from = from.Bare().String()
+	}
 	if w.tokens.signIn {
 		err = n.redeem(w, msg, ch)
 	} else {
 		w.additional, w.tokens.credential, err = n.exchange(w.mechanism, msg, ch, offer)
 	}
-	if err != nil {
-		return nil, err
-	}
-	if from, err := jid.Parse(n.header.From); n.header.From != "" && (err != nil || from.Bare().String() != n.agent.bare) {
-		n.agent = nil
-		return nil, saslFailure{"invalid-authzid", "the stream is somebody else's"} // XEP-0388 §2.3, rule 12
-	}
-	return w, nil
+	return w, err
 }
+
+// errNotHers: whose a stream is was said before, and it is not who signs in (XEP-0388 §2.3;
+// rule 12).
+var errNotHers = saslFailure{"invalid-authzid", "the stream is somebody else's"}
 
 // proceed does what was asked for together with a sign-in that has succeeded, and says so:
 // the stream goes on as it is (XEP-0388 §2.6.1).
-func (n *negotiation) proceed(w *wanted) (*Session, error) {
+func (n *negotiation) proceed(w *wanted) (s *Session, err error) {
 	n.in.SetLimits(n.limits.Stanza)
-	var s *Session
+	resumed, told := false, false
+	defer func() {
+		if s != nil && !told { // also where a programmer's mistake ends it
+			n.giveUp(s, resumed)
+		}
+	}()
 	var inline []byte
-	resumed := false
 	if w.resume { // XEP-0386 §3.2, rule 16: before a resource is bound
-		var err error
-		if s, inline, err = n.takeUp(w.previd, w.h); err != nil {
+		s, inline, err = n.takeUp(w.previd, w.h)
+		if inline == nil {
 			return nil, err
 		}
+		// A wrong count ends no stream here: it is no stream yet, and what was asked for
+		// besides is done (XEP-0386 §3.2).
 		resumed = s != nil
 	}
 	if w.bind != nil && !resumed {
-		var err error
 		if s, err = n.bind2(w); err != nil {
-			return nil, n.unbound(err)
+			s = nil // it has not joined
+			return nil, refusedBind(err)
 		}
 		inline = append(inline, n.bound2(s, w.bind)...)
 	}
-	inline = append(inline, n.issue(w)...)
+	n.succeed(w, s, append(inline, n.issue(w)...))
+	if !resumed { // rule 16: a resumed stream has its features
+		n.write(n.server.sessionFeatures(n.limits, s != nil, s != nil && w.bind.Enable != nil))
+	}
+	told = true
+	switch {
+	case resumed:
+		return n.carryOn(s)
+	case s == nil:
+		return n.bind()
+	}
+	return n.release(s)
+}
+
+// succeed says that she is in, and what came of all that was asked for besides.
+func (n *negotiation) succeed(w *wanted, s *Session, inline []byte) {
 	id := n.agent.bare
 	if s != nil {
 		id = s.address
@@ -119,18 +145,20 @@ func (n *negotiation) proceed(w *wanted) (*Session, error) {
 	}
 	n.out = append(wire.AppendText(append(n.out, "<authorization-identifier>"...), id), "</authorization-identifier>"...)
 	n.out = append(append(n.out, inline...), "</success>"...)
-	if resumed {
-		return n.carryOn(s) // rule 16: a resumed stream has its features
-	}
-	n.write(n.server.sessionFeatures(n.limits, s != nil, s != nil && w.bind.Enable != nil))
-	if s == nil {
-		return n.bind()
-	}
-	return n.release(s)
 }
 
-// unbound is how a sign-in ends that was right, but whose resource cannot be bound.
-func (n *negotiation) unbound(err error) error {
+// giveUp undoes what was begun with a session that its client will never hear of.
+func (n *negotiation) giveUp(s *Session, resumed bool) {
+	if resumed {
+		s.release()
+		return
+	}
+	s.gone()
+	close(n.epoch.done) // nobody will read from it
+}
+
+// refusedBind is how a sign-in ends that was right, but whose resource cannot be bound.
+func refusedBind(err error) error {
 	var e wire.StanzaError
 	if errors.As(err, &e) { // XEP-0386 names none
 		return wire.StreamError{Condition: wire.ResourceConstraint, Text: e.Text}

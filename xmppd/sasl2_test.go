@@ -2,10 +2,13 @@ package xmppd
 
 import (
 	"strings"
+	"sync"
 	"testing"
 
 	"mellium.im/xmpp/jid"
 
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -55,4 +58,68 @@ func FuzzWanted(f *testing.F) {
 			t.Errorf("tag %q: %v", w.bind.Tag, err)
 		}
 	})
+}
+
+// A sign-in that a programmer's mistake breaks off (here: an account without a store, whose
+// archive is asked for) leaves no session behind that would never end.
+func TestABrokenSignInLeavesNoSession(t *testing.T) {
+	server := newTestServer(t, testLimits)
+	g := newTestAgent(server, "anna")
+	g.delivery = im.NewDelivery(store.Delivery{}, 0)
+	_, n := newLine(t, g)
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("nothing was broken")
+			}
+			server.drop(n.raw)
+		}()
+		_, _ = n.proceed(&wanted{client: "c", bind: &bindRequest{}})
+	}()
+	if list := g.list(); len(list) > 0 {
+		t.Errorf("%d sessions are left", len(list))
+	}
+}
+
+// A session has what was asked for with it from its first moment on.
+func TestASessionIsWholeWhenOthersSeeIt(t *testing.T) {
+	server := newTestServer(t, testLimits)
+	g := newTestAgent(server, "anna")
+	g.delivery = im.NewDelivery(store.Delivery{}, 0)
+	first := g.away("first") // so that what is known of her stays known
+	_, n := newLine(t, g)
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer close(stop)
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			for _, s := range g.list() {
+				if s != first && !s.wantsCopies() && s.isThere() {
+					t.Error("a session without its copies")
+					return
+				}
+				s.push(testStanza(50))
+			}
+		}
+	})
+	for range 20 {
+		s, err := n.bind2(&wanted{client: "c", bind: &bindRequest{Carbons: &struct{}{}, Inactive: &struct{}{}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.gone()
+	}
+}
+
+// isThere says that the session has not ended, nor been cut off.
+func (s *Session) isThere() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.ended && !s.cut
 }

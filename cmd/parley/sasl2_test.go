@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,7 @@ import (
 type knock struct {
 	login
 	client    string // the id of the user-agent
+	from      string // what the stream says whose it is
 	mechanism string // of the token, or "" for the password
 	token     string
 	foreign   bool   // bound to another connection
@@ -45,7 +47,7 @@ func (k knock) try(t *testing.T) (*jabber, *tree, error) {
 	t.Cleanup(func() { raw.Close() })
 	j := &jabber{t: t, conn: tls.Client(raw, &tls.Config{ServerName: k.domain, RootCAs: k.roots, MinVersion: tls.VersionTLS12})}
 	j.in = bufio.NewReader(j.conn)
-	if err := errors.Join(j.conn.SetDeadline(time.Now().Add(patience)), j.header(k.login)); err != nil {
+	if err := errors.Join(j.conn.SetDeadline(time.Now().Add(patience)), k.header(j)); err != nil {
 		return nil, nil, err
 	}
 	var success *tree
@@ -55,6 +57,22 @@ func (k knock) try(t *testing.T) (*jabber, *tree, error) {
 		success, err = k.byToken(j)
 	}
 	return j, success, err
+}
+
+// header opens the stream and passes over the features.
+func (k knock) header(j *jabber) error {
+	j.send("<?xml version='1.0'?><stream:stream from='%s' to='%s' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>", k.from, k.domain)
+	j.xml = xml.NewDecoder(j.in)
+	for {
+		token, err := j.xml.Token()
+		if err != nil {
+			return err
+		}
+		if _, ok := token.(xml.StartElement); ok {
+			_, err := j.element()
+			return err
+		}
+	}
 }
 
 func (k knock) ask(j *jabber, mechanism string, first []byte) (*tree, error) {
@@ -255,4 +273,57 @@ func TestRule15ChangedPasswords(t *testing.T) {
 	lets("for the new one", second, "")
 	must(t, "tea at four 44\n", "agent", "passwd", "-password-stdin", "-config", d.dir+"/parley.toml", "anna@desk.example")
 	lets("after the operator has changed it", second, "credentials-expired")
+}
+
+// What was stolen from a browser must not shut its owner out: a token lets nobody change the
+// password. Nor does it count where the stream says that it is somebody else's, and then
+// nothing that was asked for with it is done (XEP-0388 §2.6.2).
+func TestRule15WhatATokenIsNotFor(t *testing.T) {
+	d := healthy(t, "-set", "auth.lockout=false")
+	anna := d.login("anna", "correct horse 42", "")
+	const mechanism = "HT-SHA-256-NONE"
+	_, success, err := knock{login: anna, client: laptopID, wants: wantsToken(mechanism)}.try(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	back := knock{login: anna, client: laptopID, mechanism: mechanism, token: success.child("token").attr("token"), wants: fastSignIn + "<bind xmlns='urn:xmpp:bind:0'/>"}
+	j, _, err := back.try(t)
+	if err == nil {
+		_, err = j.element() // the features
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.send("<iq type='set' id='p'><query xmlns='jabber:iq:register'><username>anna</username><password>battery staple 43</password></query></iq>")
+	if e, err := j.element(); err != nil || e.attr("type") != "error" {
+		t.Errorf("a change of the password: %s, %v", e, err)
+	}
+	for _, from := range []string{"@", "ben@desk.example"} {
+		other := back
+		other.from, other.wants = from, "<fast xmlns='"+nsFastTokens+"' invalidate='true'/>"
+		if _, e, err := other.try(t); err == nil || e == nil || e.child("invalid-authzid") == nil {
+			t.Errorf("from %q: %s, %v", from, e, err)
+		}
+	}
+	back.from = "anna@desk.example"
+	if _, _, err := back.try(t); err != nil {
+		t.Errorf("after that: %v", err)
+	}
+}
+
+// A client that counts wrongly does not get its stream back, and gets a new one in the same
+// breath (XEP-0386 §3.2).
+func TestRule16AWrongCountIsNoEnd(t *testing.T) {
+	d := healthy(t)
+	anna := d.login("anna", "correct horse 42", "")
+	j, success, err := knock{login: anna, client: laptopID, wants: "<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>"}.try(t)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := success.child("bound").child("enabled").attr("id")
+	j.conn.NetConn().Close()
+	_, success, err = knock{login: anna, client: laptopID, wants: "<resume xmlns='urn:xmpp:sm:3' previd='" + id + "' h='77'/><bind xmlns='urn:xmpp:bind:0'/>"}.try(t)
+	if err != nil || success.child("failed") == nil || success.child("bound") == nil {
+		t.Errorf("%s, %v", success, err)
+	}
 }

@@ -92,7 +92,7 @@ func (m *marker) slot(agent store.AgentID, part store.Part, name string) []byte 
 
 // OwnOf yields a part of what an agent has of her own, by name.
 func (a *Account) OwnOf(ctx context.Context, agent store.AgentID, part store.Part, yield func(name string, value []byte) error) error {
-	list, err := a.ownOf(ctx, agent, part)
+	list, err := a.ownOf(ctx, agent, "agent = ? AND part = ?", int64(agent), int(part))
 	if err != nil {
 		return fmt.Errorf("read what is agent %d's own: %w", agent, err)
 	}
@@ -105,14 +105,28 @@ func (a *Account) OwnOf(ctx context.Context, agent store.AgentID, part store.Par
 	return nil
 }
 
-func (a *Account) ownOf(ctx context.Context, agent store.AgentID, part store.Part) ([]store.Own, error) {
+// OwnNamed is one thing of what an agent has of her own, nil if there is none.
+func (a *Account) OwnNamed(ctx context.Context, agent store.AgentID, part store.Part, name string) ([]byte, error) {
+	list, err := a.ownOf(ctx, agent, "agent = ? AND part = ? AND slot = ?", int64(agent), int(part), a.marker.slot(agent, part, name))
+	if err != nil {
+		return nil, fmt.Errorf("read what is agent %d's own: %w", agent, err)
+	}
+	for _, o := range list {
+		if o.Name == name {
+			return o.Value, nil
+		}
+	}
+	return nil, nil
+}
+
+// ownOf reads what an agent has of her own, of which that is true.
+func (a *Account) ownOf(ctx context.Context, agent store.AgentID, where string, args ...any) ([]store.Own, error) {
 	var rows []sealedOwn
 	err := a.read(ctx, func(db *conn.Conn) error {
-		return db.Query("SELECT slot, sealed FROM own WHERE agent = ? AND part = ?", []any{int64(agent), int(part)},
-			func(r conn.Row) error {
-				rows = append(rows, sealedOwn{slot: r.Blob(0), sealed: r.Blob(1)})
-				return nil
-			})
+		return db.Query("SELECT part, slot, sealed FROM own WHERE "+where, args, func(r conn.Row) error {
+			rows = append(rows, sealedOwn{part: store.Part(r.Int(0)), slot: r.Blob(1), sealed: r.Blob(2)})
+			return nil
+		})
 	})
 	if err != nil || len(rows) == 0 {
 		return nil, err
@@ -123,7 +137,7 @@ func (a *Account) ownOf(ctx context.Context, agent store.AgentID, part store.Par
 	}
 	list := make([]store.Own, len(rows))
 	for i, r := range rows {
-		plain, err := box.Open(nil, r.sealed, ownPlace(part, r.slot))
+		plain, err := box.Open(nil, r.sealed, ownPlace(r.part, r.slot))
 		n, w := binary.Uvarint(plain)
 		if err != nil || w <= 0 || n > uint64(len(plain)-w) {
 			return nil, store.ErrTampered

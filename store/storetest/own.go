@@ -36,6 +36,11 @@ func ownIsKept(t *testing.T, open Open) {
 		want(t, "Anna's block list", d.own(anna, store.OwnBlocked), "a@x=")
 		want(t, "Anna's card", d.own(anna, store.OwnCard), "")
 		want(t, "Ben's contacts", d.own(ben, store.OwnContacts), "b@x=3")
+		for name, value := range map[string]string{"a@x": "2", "b@x": "4", "nobody": ""} {
+			got, err := d.OwnNamed(d.ctx, anna, store.OwnContacts, name)
+			must(t, err)
+			want(t, "Anna's "+name, string(got), value)
+		}
 		d = newDesk(t, reopen())
 	}
 	must(t, d.KeepOwn(d.ctx, store.Own{Agent: anna, Part: store.OwnContacts, Name: "a@x"}))
