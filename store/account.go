@@ -98,8 +98,10 @@ type Account interface {
 
 	Endpoints(ctx context.Context) ([]Endpoint, error)
 	AddEndpoint(ctx context.Context, e Endpoint) error
-	// UpdateEndpoint changes what may change: Disabled, Why.
+	// UpdateEndpoint changes what deliveries may change: Disabled, Why.
 	UpdateEndpoint(ctx context.Context, e Endpoint) error
+	// ChangeEndpoint changes all but ID, Created and Cursor.
+	ChangeEndpoint(ctx context.Context, e Endpoint) error
 	DeleteEndpoint(ctx context.Context, id string) error
 	Advance(ctx context.Context, p Progress) error
 	// Retries are those of an endpoint that are not given up, by Next.

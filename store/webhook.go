@@ -14,6 +14,28 @@ type Endpoint struct {
 	// Cursor is how far the log has been read for this endpoint: every event up to it
 	// was delivered, or stands in a Retry.
 	Cursor Ordinal
+
+	EndpointOptions
+}
+
+// EndpointOptions are what an endpoint may want otherwise. They are kept sealed.
+type EndpointOptions struct {
+	Description string `json:",omitempty"` // for people
+	Thin        bool   `json:",omitempty"` // who wrote to whom, without what was said
+	InOrder     bool   `json:",omitempty"` // the events of a conversation one after the other
+	Auth        EndpointAuth
+
+	// Previous is the secret before this one. What is sent is signed with it, too, until
+	// then.
+	Previous      string    `json:",omitempty"`
+	PreviousUntil time.Time `json:",omitzero"`
+}
+
+// An EndpointAuth is how a receiver wants to know the sender besides the signature
+// (RFC 7617, RFC 6750). The zero value is not at all.
+type EndpointAuth struct {
+	User, Password string `json:",omitempty"` // Basic
+	Bearer         string `json:",omitempty"`
 }
 
 // A Retry is an event that an endpoint did not take yet.

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -19,22 +20,47 @@ const (
 )
 
 func endpointPlace(id string) *seal.Place { return &seal.Place{Field: "endpoint " + id} }
+func optionsPlace(id string) *seal.Place  { return &seal.Place{Field: "endpoint options " + id} }
+
+func (a *Account) sealOptions(e *store.Endpoint) ([]byte, error) {
+	text, err := json.Marshal(e.EndpointOptions)
+	if err != nil {
+		return nil, fmt.Errorf("options of endpoint %q: %w", e.ID, err)
+	}
+	return a.cfg.Keys.Field().Seal(nil, text, optionsPlace(e.ID)), nil
+}
+
+func (a *Account) openOptions(e *store.Endpoint, sealed []byte) error {
+	if len(sealed) == 0 {
+		return nil
+	}
+	text, err := a.cfg.Keys.Field().Open(nil, sealed, optionsPlace(e.ID))
+	if err == nil {
+		err = json.Unmarshal(text, &e.EndpointOptions)
+	}
+	if err != nil {
+		return fmt.Errorf("options of endpoint %q: %w", e.ID, store.ErrTampered)
+	}
+	return nil
+}
 
 // Endpoints lists the account's endpoints by id.
 func (a *Account) Endpoints(ctx context.Context) ([]store.Endpoint, error) {
 	var all []store.Endpoint
 	err := a.read(ctx, func(db *conn.Conn) error {
-		return db.Query(`SELECT id, url, events, secret, made, disabled, why, cursor
+		return db.Query(`SELECT id, url, events, secret, made, disabled, why, cursor, options
 			FROM endpoint
 			ORDER BY made, id`, nil, func(r conn.Row) error {
 			secret, err := a.cfg.Keys.Field().Open(nil, r.Blob(3), endpointPlace(r.Text(0)))
 			if err != nil {
 				return fmt.Errorf("secret of endpoint %q: %w", r.Text(0), store.ErrTampered)
 			}
-			all = append(all, store.Endpoint{ID: r.Text(0), URL: r.Text(1), Events: strings.Fields(r.Text(2)),
+			e := store.Endpoint{ID: r.Text(0), URL: r.Text(1), Events: strings.Fields(r.Text(2)),
 				Secret: string(secret), Created: fromMilli(r.Int(4)), Disabled: r.Int(5) != 0, Why: r.Text(6),
-				Cursor: store.Ordinal(r.Int(7))})
-			return nil
+				Cursor: store.Ordinal(r.Int(7))}
+			err = a.openOptions(&e, r.Blob(8))
+			all = append(all, e)
+			return err
 		})
 	})
 	if err != nil {
@@ -49,10 +75,14 @@ func (a *Account) AddEndpoint(ctx context.Context, e store.Endpoint) error {
 		e.Created = a.now()
 	}
 	secret := a.cfg.Keys.Field().Seal(nil, []byte(e.Secret), endpointPlace(e.ID))
-	err := a.update(ctx, func(db *conn.Conn) error {
-		err := db.Exec(`INSERT INTO endpoint (id, url, events, secret, made, disabled, why, cursor)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-			e.ID, e.URL, strings.Join(e.Events, " "), secret, e.Created.UnixMilli(), e.Disabled, e.Why, int64(e.Cursor))
+	options, err := a.sealOptions(&e)
+	if err != nil {
+		return err
+	}
+	err = a.update(ctx, func(db *conn.Conn) error {
+		err := db.Exec(`INSERT INTO endpoint (id, url, events, secret, made, disabled, why, cursor, options)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			e.ID, e.URL, strings.Join(e.Events, " "), secret, e.Created.UnixMilli(), e.Disabled, e.Why, int64(e.Cursor), options)
 		if conn.Exists(err) {
 			return store.ErrConflict
 		}
@@ -71,6 +101,23 @@ func (a *Account) UpdateEndpoint(ctx context.Context, e store.Endpoint) error {
 	})
 	if err != nil {
 		return fmt.Errorf("update endpoint %q: %w", e.ID, err)
+	}
+	return nil
+}
+
+// ChangeEndpoint changes all of an endpoint but when it was made and how far it has got.
+func (a *Account) ChangeEndpoint(ctx context.Context, e store.Endpoint) error {
+	secret := a.cfg.Keys.Field().Seal(nil, []byte(e.Secret), endpointPlace(e.ID))
+	options, err := a.sealOptions(&e)
+	if err != nil {
+		return err
+	}
+	err = a.update(ctx, func(db *conn.Conn) error {
+		return changed(db, "UPDATE endpoint SET url = ?, events = ?, secret = ?, disabled = ?, why = ?, options = ? WHERE id = ?",
+			e.URL, strings.Join(e.Events, " "), secret, e.Disabled, e.Why, options, e.ID)
+	})
+	if err != nil {
+		return fmt.Errorf("change endpoint %q: %w", e.ID, err)
 	}
 	return nil
 }

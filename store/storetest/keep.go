@@ -125,7 +125,8 @@ func endpointsAdvance(t *testing.T, open Open) {
 	a, reopen := open(t)
 	d := newDesk(t, a)
 	e := store.Endpoint{ID: "wh_1", URL: "https://shop.example/x", Events: []string{"message.created", "agent.*"},
-		Secret: "whsec_abc", Created: start, Cursor: 4}
+		Secret: "whsec_abc", Created: start, Cursor: 4,
+		EndpointOptions: store.EndpointOptions{Thin: true, Auth: store.EndpointAuth{User: "parley", Password: "x y"}}}
 	must(t, a.AddEndpoint(d.ctx, e))
 	wantErr(t, "the same id again", a.AddEndpoint(d.ctx, e), store.ErrConflict)
 	retry := func(o store.Ordinal, next time.Time) store.Retry {
@@ -148,6 +149,15 @@ func endpointsAdvance(t *testing.T, open Open) {
 	all, err := d.Endpoints(d.ctx)
 	must(t, err)
 	want(t, "endpoints", fmt.Sprintf("%+v", all), fmt.Sprintf("%+v", []store.Endpoint{e}))
+	e = store.Endpoint{ID: "wh_1", URL: "https://shop.example/y", Secret: "whsec_def", Created: start, Cursor: 9,
+		EndpointOptions: store.EndpointOptions{InOrder: true, Auth: store.EndpointAuth{Bearer: "b"}, Description: "the shop's",
+			Previous: "whsec_abc", PreviousUntil: start.Add(time.Hour)}}
+	must(t, d.ChangeEndpoint(d.ctx, e))
+	wantErr(t, "changing what is not there", d.ChangeEndpoint(d.ctx, store.Endpoint{ID: "wh_2"}), store.ErrNotFound)
+	d = newDesk(t, reopen())
+	all, err = d.Endpoints(d.ctx)
+	must(t, err)
+	want(t, "the changed one", fmt.Sprintf("%+v", all), fmt.Sprintf("%+v", []store.Endpoint{e}))
 	must(t, d.DeleteEndpoint(d.ctx, "wh_1"))
 	wantErr(t, "deleting it again", d.DeleteEndpoint(d.ctx, "wh_1"), store.ErrNotFound)
 	rs, err = d.Retries(d.ctx, "wh_1")

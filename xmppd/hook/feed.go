@@ -108,5 +108,6 @@ func (w *worker) serves(e store.Endpoint) bool {
 		return false
 	default:
 	}
-	return w.endpoint.URL == e.URL && w.endpoint.Secret == e.Secret && slices.Equal(w.endpoint.Events, e.Events)
+	return w.endpoint.URL == e.URL && w.endpoint.Secret == e.Secret && slices.Equal(w.endpoint.Events, e.Events) &&
+		w.endpoint.EndpointOptions == e.EndpointOptions
 }

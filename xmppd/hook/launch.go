@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"parley.im/parley/store"
@@ -13,9 +14,14 @@ const pause = 5 * time.Second
 // full says whether so much has failed that nothing new is tried.
 func (w *worker) full() bool { return w.live >= w.c.rows }
 
-// rowDue is when the first row is tried. There must be one.
-func (w *worker) rowDue() time.Time {
-	due := w.rows[0].due
+// firstRow is the row that is due first of those whose turn it may be; -1 if there is none.
+func (w *worker) firstRow(now time.Time) int {
+	return slices.IndexFunc(w.rows, func(j *job) bool { return w.order.ready(j, now) })
+}
+
+// rowDue is when a row is tried.
+func (w *worker) rowDue(i int) time.Time {
+	due := w.rows[i].due
 	if w.full() && w.probe.Before(due) {
 		return w.probe
 	}
@@ -46,9 +52,12 @@ func (w *worker) fill(ctx context.Context) bool {
 			continue
 		}
 		if ev := w.prepare(e); ev != nil {
-			w.window = append(w.window, &job{ordinal: e.Ordinal, due: eventTime(e, now), event: ev})
+			j := &job{ordinal: e.Ordinal, conversation: e.Conversation, due: eventTime(e, now), event: ev}
+			w.window = append(w.window, j)
+			w.order.join(j)
 		}
 	}
+	w.putOff(now)
 	more := to > w.pos
 	w.pos = to
 	w.moved(now)
@@ -97,19 +106,20 @@ func (w *worker) pick(now time.Time) *job {
 	var fresh *job
 	if !w.full() {
 		for _, j := range w.window {
-			if !j.flying && !j.settled {
+			if !j.flying && !j.settled && w.order.ready(j, now) {
 				fresh = j
 				break
 			}
 		}
 	}
-	if len(w.rows) == 0 || w.rowDue().After(now) || fresh != nil && fresh.due.Before(w.rows[0].due) {
+	i := w.firstRow(now)
+	if i < 0 || w.rowDue(i).After(now) || fresh != nil && fresh.due.Before(w.rows[i].due) {
 		return fresh
 	}
 	if w.full() {
 		w.probe = now.Add(probeEvery)
 	}
-	return w.rows.take()
+	return w.rows.take(i)
 }
 
 // reread gets the event of a row from the log. A record that was destroyed

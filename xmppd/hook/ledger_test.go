@@ -94,6 +94,11 @@ func (l *ledger) add(kind store.Kind, data ...string) {
 // say appends messages with these texts.
 func (l *ledger) say(texts ...string) {
 	l.t.Helper()
+	l.sayIn(l.pair, texts...)
+}
+
+func (l *ledger) sayIn(c store.Conversation, texts ...string) {
+	l.t.Helper()
 	var data []string
 	for i, text := range texts {
 		data = append(data, string(store.AppendMessage(nil, &store.Message{
@@ -101,7 +106,7 @@ func (l *ledger) say(texts ...string) {
 			ID: fmt.Sprint("m", i), Inner: []byte("<body>" + text + "</body>"),
 		})))
 	}
-	l.put(l.pair, store.KindMessage, data...)
+	l.put(c, store.KindMessage, data...)
 }
 
 // with adds an endpoint.

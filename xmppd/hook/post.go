@@ -3,6 +3,7 @@ package hook
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"io"
 	"net/http"
 	"strconv"
@@ -17,6 +18,9 @@ const maxAnswer = 4 << 10
 // A poster sends one endpoint's events. It is safe for concurrent use.
 type poster struct {
 	url, secret string
+	previous    string // secret, until
+	until       time.Time
+	auth        string // the header's value; "" is none
 	token       string
 	host        string
 	account     string
@@ -28,7 +32,7 @@ type poster struct {
 func newPoster(s *Sender, a *Account, e *store.Endpoint) *poster {
 	t := s.transport()
 	p := &poster{
-		url: e.URL, secret: e.Secret, token: a.Token,
+		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: a.Token,
 		host: s.c.Host, account: a.ID, timeout: s.c.Timeout,
 		transport: t,
 		client: &http.Client{
@@ -106,7 +110,7 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 		{"User-Agent", "Parley-Webhooks/1"},
 		{"Webhook-Id", e.id},
 		{"Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10)},
-		{"Webhook-Signature", Sign(p.secret, e.id, at, e.body)},
+		{"Webhook-Signature", p.signatures(e, at)},
 		{"X-Vvc-Hmac", HMAC(p.token, e.body)},
 		{"X-Vvc-Host", p.host},
 		{"X-Vvc-Acct", p.account},
@@ -116,7 +120,32 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 	} {
 		req.Header.Set(h[0], h[1])
 	}
+	if p.auth != "" {
+		req.Header.Set("Authorization", p.auth)
+	}
 	return req, nil
+}
+
+// signatures are that of the endpoint's secret and, for a while after it was changed, that
+// of the one before, with a space between.
+func (p *poster) signatures(e *event, at time.Time) string {
+	s := Sign(p.secret, e.id, at, e.body)
+	if p.previous != "" && at.Before(p.until) {
+		s += " " + Sign(p.previous, e.id, at, e.body)
+	}
+	return s
+}
+
+// authorization is what the receiver wants to see besides the signature (RFC 7617 §2,
+// RFC 6750 §2.1).
+func authorization(a *store.EndpointAuth) string {
+	switch {
+	case a.Bearer != "":
+		return "Bearer " + a.Bearer
+	case a.User != "" || a.Password != "":
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(a.User+":"+a.Password))
+	}
+	return ""
 }
 
 func (p *poster) close() { p.transport.CloseIdleConnections() }

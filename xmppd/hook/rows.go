@@ -15,9 +15,9 @@ func (r *rows) add(j *job) {
 	*r = slices.Insert(*r, i, j)
 }
 
-// take removes the first.
-func (r *rows) take() *job {
-	j := (*r)[0]
-	*r = slices.Delete(*r, 0, 1)
+// take removes one.
+func (r *rows) take(i int) *job {
+	j := (*r)[i]
+	*r = slices.Delete(*r, i, i+1)
 	return j
 }

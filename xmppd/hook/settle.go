@@ -52,6 +52,8 @@ func (w *worker) delivered(ctx context.Context, j *job) {
 	j.settled = true
 	if j.row {
 		w.settleRow(j)
+	} else {
+		w.order.leave(j)
 	}
 	if w.limit < w.c.Concurrency {
 		w.limit++
@@ -65,9 +67,10 @@ func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) 
 	wait, again := w.c.wait(j.attempt)
 	wait = max(wait, o.after)
 	retry := store.Retry{Endpoint: w.endpoint.ID, Ordinal: j.ordinal, Attempt: j.attempt, First: j.first}
+	w.order.leave(j)
 	if again {
 		retry.Next = now.Add(wait)
-		w.rows.add(&job{ordinal: j.ordinal, due: retry.Next, first: j.first, attempt: j.attempt, row: true})
+		w.addRow(&job{ordinal: j.ordinal, conversation: j.conversation, due: retry.Next, first: j.first, attempt: j.attempt, row: true})
 	}
 	switch {
 	case again && !j.row:
@@ -78,6 +81,7 @@ func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) 
 	w.forget(j.ordinal)
 	w.progress.Retries = append(w.progress.Retries, retry)
 	j.settled = true
+	w.putOff(now)
 	w.log.Debug("webhook failed", "attempt", j.attempt, "wait", wait, "id", o.id, "err", o.problem)
 	w.heed(o, now)
 	w.endure(ctx, o, now)
@@ -105,6 +109,7 @@ func (w *worker) heed(o *outcome, now time.Time) {
 // settleRow has the store forget a row.
 func (w *worker) settleRow(j *job) {
 	w.live--
+	w.order.leave(j)
 	w.forget(j.ordinal)
 	w.progress.Settled = append(w.progress.Settled, j.ordinal)
 }

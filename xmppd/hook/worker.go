@@ -47,6 +47,7 @@ type worker struct {
 	pos     store.Ordinal // how far the log was read
 	window  []*job        // read and wanted, the first unsettled one at the front
 	rows    rows          // failed events, apart from those in flight
+	order   *order        // nil: any
 	live    int           // failed events, with those in flight
 	flying  int           // requests in flight
 	limit   int           // requests that may be in flight now
@@ -65,7 +66,9 @@ type worker struct {
 
 // A job is one event on its way to the endpoint.
 type job struct {
-	ordinal store.Ordinal
+	ordinal      store.Ordinal
+	conversation store.ConversationID
+
 	due     time.Time
 	first   time.Time // when it was tried first
 	attempt int       // attempts made so far
@@ -83,7 +86,7 @@ type result struct {
 func newWorker(f *feed, e store.Endpoint) *worker {
 	w := &worker{
 		c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
-		endpoint: e, thin: thinOnly(e.URL),
+		endpoint: e, thin: e.Thin || thinOnly(e.URL),
 		poster:  newPoster(f.s, f.account, &e),
 		log:     f.log.With("hook", e.ID),
 		wake:    make(chan struct{}, 1),
@@ -92,6 +95,9 @@ func newWorker(f *feed, e store.Endpoint) *worker {
 		pos:     e.Cursor, saved: e.Cursor,
 		limit:    f.s.c.Concurrency,
 		progress: store.Progress{Endpoint: e.ID},
+	}
+	if e.InOrder {
+		w.order = &order{lines: make(map[store.ConversationID][]*job)}
 	}
 	w.requests, w.abort = context.WithCancel(context.Background())
 	return w
@@ -167,9 +173,16 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	w.noted = !w.failing.IsZero()
+	rows := make([]*job, len(list))
+	for i, r := range list {
+		rows[i] = &job{ordinal: r.Ordinal, due: r.Next, first: r.First, attempt: r.Attempt, row: true}
+	}
+	if err := w.lineUp(ctx, rows); err != nil {
+		return err
+	}
 	w.rows, w.live = nil, len(list)
-	for _, r := range list {
-		w.rows.add(&job{ordinal: r.Ordinal, due: r.Next, first: r.First, attempt: r.Attempt, row: true})
+	for _, j := range rows {
+		w.addRow(j)
 	}
 	return nil
 }
@@ -204,8 +217,10 @@ func (w *worker) idle(now time.Time, more bool) time.Duration {
 	case w.flying >= w.limit: // an answer wakes it
 	case now.Before(w.hold):
 		earlier(w.hold)
-	case len(w.rows) > 0:
-		earlier(w.rowDue())
+	default:
+		if i := w.firstRow(now); i >= 0 {
+			earlier(w.rowDue(i))
+		}
 	}
 	return max(at.Sub(now), 0)
 }
