@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -31,6 +30,12 @@ type webhookInfo struct {
 	Why      string    `json:"why,omitempty"`
 	Secret   string    `json:"secret,omitempty"` // when it was just made
 
+	Description   string     `json:"description,omitempty"`
+	Payload       string     `json:"payload"`
+	Ordering      string     `json:"ordering"`
+	Auth          string     `json:"auth"`                     // the scheme
+	PreviousUntil *time.Time `json:"previous_until,omitempty"` // the secret before this one is good until then
+
 	// Of a single endpoint only.
 	Behind  *int64 `json:"behind,omitempty"`  // records of the log that it has not been asked about yet
 	Retries *int   `json:"retries,omitempty"` // events that it did not take so far
@@ -41,9 +46,20 @@ func newWebhookInfo(e store.Endpoint) webhookInfo {
 	if events == nil {
 		events = []string{}
 	}
-	return webhookInfo{
+	info := webhookInfo{
 		ID: e.ID, URL: e.URL, Events: events, Created: e.Created.UTC(), Disabled: e.Disabled, Why: e.Why,
+		Description: e.Description, Payload: "full", Ordering: "any", Auth: schemeOf(&e.Auth),
 	}
+	if e.Thin {
+		info.Payload = "thin"
+	}
+	if e.InOrder {
+		info.Ordering = "contact"
+	}
+	if e.Previous != "" {
+		info.PreviousUntil = &e.PreviousUntil
+	}
+	return info
 }
 
 func (o *operator) webhooks(r *http.Request) (*account, []store.Endpoint, error) {
@@ -78,18 +94,12 @@ func (o *operator) listWebhooks(r *http.Request) (any, error) {
 }
 
 func (o *operator) addWebhook(r *http.Request) (any, error) {
-	var in struct {
-		URL    string
-		Events []string
-	}
+	var in webhookWishes
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	if err := checkWebhookURL(in.URL); err != nil {
-		return nil, err
-	}
-	if err := checkEvents(in.Events); err != nil {
-		return nil, err
+	if in.URL == nil {
+		return nil, refuse("no URL is said")
 	}
 	a, list, err := o.webhooks(r)
 	if err != nil {
@@ -100,11 +110,12 @@ func (o *operator) addWebhook(r *http.Request) (any, error) {
 	}
 	e := store.Endpoint{
 		ID:      "wh_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random(16))),
-		URL:     in.URL,
-		Events:  in.Events,
-		Secret:  "whsec_" + base64.StdEncoding.EncodeToString(random(32)),
+		Secret:  newWebhookSecret(),
 		Created: o.inst.now(),
 		Cursor:  a.store.Newest(), // it hears of what happens from now on
+	}
+	if err := in.apply(&e); err != nil {
+		return nil, err
 	}
 	if err := a.store.AddEndpoint(r.Context(), e); err != nil {
 		return nil, err

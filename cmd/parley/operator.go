@@ -43,7 +43,10 @@ func newOperator(i *installation) *operator {
 	o.handle("GET /v1/accounts/{account}/webhooks", o.listWebhooks)
 	o.handle("POST /v1/accounts/{account}/webhooks", o.addWebhook)
 	o.handle("GET /v1/accounts/{account}/webhooks/{webhook}", o.showWebhook)
+	o.handle("PATCH /v1/accounts/{account}/webhooks/{webhook}", o.changeWebhook)
 	o.handle("DELETE /v1/accounts/{account}/webhooks/{webhook}", o.deleteWebhook)
+	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/rotate", o.rotateWebhook)
+	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/enable", o.enableWebhook)
 	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/test", o.testWebhook)
 	o.handle("GET /v1/accounts/{account}/webhooks/{webhook}/deliveries", o.listDeliveries)
 

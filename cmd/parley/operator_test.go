@@ -343,6 +343,59 @@ func TestWebhooks(t *testing.T) {
 		if out := must(t, "", webhook("deliveries", "-json", hook.ID)...); strings.TrimSpace(out) != "[]" {
 			t.Errorf("deliveries: %s, want none", out)
 		}
+		// It is changed piece by piece; what the receiver wants to see is never shown.
+		show := func() (h webhookInfo) {
+			t.Helper()
+			out := must(t, "", webhook("show", "-json", hook.ID)...)
+			if err := json.Unmarshal([]byte(out), &h); err != nil || strings.Contains(out, "sesame") {
+				t.Fatalf("%s: %v", out, err)
+			}
+			return h
+		}
+		must(t, "", webhook("set", hook.ID, "-payload", "thin", "-ordering", "contact", "-description", "the shop's")...)
+		must(t, "basic parley open sesame\n", webhook("set", hook.ID, "-auth-stdin")...)
+		told(t, list, "webhooks of desk", "webhooks of desk")
+		h := show()
+		if h.Payload != "thin" || h.Ordering != "contact" || h.Description != "the shop's" || h.Auth != "basic" || h.URL != hook.URL || len(h.Events) != 2 {
+			t.Errorf("after the change: %+v", h)
+		}
+		for _, c := range []struct {
+			stdin, want string
+			args        []string
+		}{
+			{"", `payload is "full" or "thin"`, []string{"-payload", "fat"}},
+			{"", `ordering is "any" or "contact"`, []string{"-ordering", "none"}},
+			{"", "more than 200", []string{"-description", strings.Repeat("x", 201)}},
+			{"", "a password would go over plain http", []string{"-url", "http://shop.example/"}},
+			{"basic a:b c\n", "a user without a colon", []string{"-auth-stdin"}},
+			{"bearer a b\n", "bearer wants a token", []string{"-auth-stdin"}},
+			{"digest a\n", "none, basic USER PASSWORD or bearer TOKEN", []string{"-auth-stdin"}},
+		} {
+			refused(t, c.want, c.stdin, webhook(append([]string{"set", hook.ID}, c.args...)...)...)
+		}
+		must(t, "none\n", webhook("set", hook.ID, "-auth-stdin", "-events", "", "-payload", "full", "-ordering", "any")...)
+		told(t, list, "webhooks of desk")
+		if h := show(); h.Payload != "full" || h.Ordering != "any" || h.Auth != "none" || len(h.Events) != 0 {
+			t.Errorf("changed back: %+v", h)
+		}
+
+		// A new secret; the old one is good for a while.
+		var anew webhookInfo
+		if err := json.Unmarshal([]byte(must(t, "", webhook("rotate", "-json", "-overlap", "2h", hook.ID)...)), &anew); err != nil {
+			t.Fatal(err)
+		}
+		told(t, list, "webhooks of desk")
+		if h := show(); anew.Secret == hook.Secret || !strings.HasPrefix(anew.Secret, "whsec_") || h.PreviousUntil == nil || time.Until(*h.PreviousUntil) > 2*time.Hour || time.Until(*h.PreviousUntil) < time.Hour {
+			t.Errorf("after the rotation: %+v", h)
+		}
+		refused(t, "0s to 168h", "", webhook("rotate", "-overlap", "169h", hook.ID)...)
+		must(t, "", webhook("rotate", "-overlap", "0s", hook.ID)...)
+		if h := show(); h.PreviousUntil != nil {
+			t.Errorf("the old secret is good until %v", h.PreviousUntil)
+		}
+		must(t, "", webhook("enable", hook.ID)...)
+		told(t, list, "webhooks of desk", "webhooks of desk")
+
 		must(t, "", webhook("delete", hook.ID)...)
 		refused(t, "there is no webhook", "", webhook("show", hook.ID)...)
 	})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -12,15 +13,43 @@ import (
 func webhookCommands() []command {
 	usual := []option{configOption, setOption, oneAccount}
 	listing := append(usual, jsonOption)
+	events := "with commas between: " + strings.Join(eventNames(), ", ") + ", or kinds such as agent.*"
+	wishes := []option{
+		{name: "payload", value: "full|thin", does: "thin tells who wrote to whom, without what was said; full"},
+		{name: "ordering", value: "any|contact", does: "contact sends the events of a conversation one after the other; any"},
+		{name: "description", value: "TEXT", does: "for people"},
+		{name: "auth-stdin", does: "reads from standard input what the receiver wants to see besides the signature: none, basic USER PASSWORD, or bearer TOKEN"},
+	}
 	return []command{
 		{
 			name: "webhook add",
 			does: "Has an account's events sent to a URL, from now on; prints the webhook's id and secret.",
 			more: "The secret is shown this once.",
-			options: append(listing[:len(listing):len(listing)],
-				option{name: "url", value: "URL", does: "the receiver", must: true},
-				option{name: "events", value: "LIST", does: "only these, with commas between: " + strings.Join(eventNames(), ", ") + ", or kinds such as agent.*; all"}),
+			options: slices.Concat(listing, []option{
+				{name: "url", value: "URL", does: "the receiver", must: true},
+				{name: "events", value: "LIST", does: "only these, " + events + "; all"},
+			}, wishes),
 			run: webhookAdd,
+		},
+		{
+			name: "webhook set", args: "WEBHOOK", does: "Changes a webhook; what is not said stays as it is.",
+			options: slices.Concat(usual, []option{
+				{name: "url", value: "URL", does: "the receiver"},
+				{name: "events", value: "LIST", does: "these, " + events + "; nothing between the quotes is all"},
+			}, wishes),
+			run: webhookSet,
+		},
+		{
+			name: "webhook rotate", args: "WEBHOOK",
+			does:    "Gives a webhook a new secret, and prints it.",
+			more:    "What is sent is signed with both until the old one is good no more.",
+			options: append(listing[:len(listing):len(listing)], option{name: "overlap", value: "TIME", does: "for how long the old one is good, at most 168h; 24h"}),
+			run:     webhookRotate,
+		},
+		{
+			name: "webhook enable", args: "WEBHOOK",
+			does: "Has events sent again to a webhook that was disabled.",
+			more: "It gets what has happened since.", options: usual, run: webhookEnable,
 		},
 		{name: "webhook list", does: "Lists an account's webhooks.", options: listing, run: webhookList},
 		{name: "webhook show", args: "WEBHOOK", does: "Shows a webhook and how far it has got.", options: listing, run: webhookShow},
@@ -55,18 +84,26 @@ func (c *call) withAccount(ctx context.Context, what string, do func(cl *client,
 }
 
 func webhookAdd(ctx context.Context, c *call) error {
-	in := map[string]any{"url": c.text("url"), "events": commaList(c.text("events"))}
+	in, err := c.wishes()
+	if err != nil {
+		return err
+	}
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
 		var info webhookInfo
 		if err := cl.do(ctx, "POST", path, in, &info); err != nil {
 			return err
 		}
-		if c.on("json") {
-			return c.printJSON(info)
-		}
-		return c.table(func(w io.Writer) {
-			fmt.Fprintf(w, "id\t%s\nsecret\t%s\n", info.ID, info.Secret)
-		})
+		return c.newSecret(&info)
+	})
+}
+
+// newSecret prints a webhook's secret, this once.
+func (c *call) newSecret(info *webhookInfo) error {
+	if c.on("json") {
+		return c.printJSON(info)
+	}
+	return c.table(func(w io.Writer) {
+		fmt.Fprintf(w, "id\t%s\nsecret\t%s\n", info.ID, info.Secret)
 	})
 }
 
@@ -105,6 +142,13 @@ func webhookShow(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), h.asksFor(), h.Created.Format(time.DateOnly))
+			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nauth\t%s\n", h.Payload, h.Ordering, h.Auth)
+			if h.Description != "" {
+				fmt.Fprintf(w, "description\t%s\n", line(h.Description))
+			}
+			if h.PreviousUntil != nil {
+				fmt.Fprintf(w, "old secret\tuntil %s\n", h.PreviousUntil.Format(time.DateTime))
+			}
 			fmt.Fprintf(w, "behind\t%d records\nto retry\t%d events\n", *h.Behind, *h.Retries)
 			if h.Disabled {
 				fmt.Fprintf(w, "state\t%s\n", state(true, h.Why))

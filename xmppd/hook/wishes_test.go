@@ -1,0 +1,82 @@
+package hook
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"parley.im/parley/store"
+)
+
+// changed makes the stage's endpoint what f makes of it.
+func (s *stage) changed(f func(*store.Endpoint)) {
+	s.m.t.Helper()
+	e := s.m.get("wh_1")
+	f(&e)
+	if err := s.m.ChangeEndpoint(s.m.t.Context(), e); err != nil {
+		s.m.t.Fatal(err)
+	}
+}
+
+// While two secrets are good a receiver that knows either is content; afterwards the new one
+// is all there is.
+func TestBothSecretsSignForAWhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		const old, young = "whsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk", "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3"
+		s.changed(func(e *store.Endpoint) {
+			e.Secret, e.Previous, e.PreviousUntil = young, old, time.Now().Add(time.Hour)
+		})
+		_, stop := start(t, s.c, desk(s.m))
+		defer stop()
+		s.m.say("one")
+		pass(2 * time.Hour)
+		s.m.say("two")
+		pass(time.Minute)
+		got := s.all()
+		if len(got) != 2 {
+			t.Fatalf("%d requests, want 2", len(got))
+		}
+		for i, secrets := range [][]string{{young, old}, {young}} {
+			var want []string
+			for _, secret := range secrets {
+				want = append(want, Sign(secret, got[i].header.Get("webhook-id"), got[i].at, got[i].body))
+			}
+			if signed := got[i].header.Get("webhook-signature"); signed != strings.Join(want, " ") {
+				t.Errorf("request %d is signed %q, want %q", i, signed, want)
+			}
+		}
+	})
+}
+
+// What a receiver wants to see besides the signature is there on every attempt, and a thin
+// body says nothing of what was said.
+func TestWhatTheReceiverWants(t *testing.T) {
+	for want, auth := range map[string]store.EndpointAuth{
+		"":                           {},
+		"Basic cGFybGV5OnNlc2FtZQ==": {User: "parley", Password: "sesame"},
+		"Bearer abc.def":             {Bearer: "abc.def"},
+	} {
+		inBubble(t, func(t *testing.T, s *stage) {
+			s.changed(func(e *store.Endpoint) { e.Auth, e.Thin = auth, true })
+			s.say(status(500))
+			_, stop := start(t, s.c, desk(s.m))
+			defer stop()
+			s.m.say("nobody's business")
+			pass(time.Minute)
+			got := s.all()
+			if len(got) < 2 {
+				t.Fatalf("%d attempts", len(got))
+			}
+			for _, g := range got {
+				if h := g.header.Get("Authorization"); h != want {
+					t.Errorf("Authorization is %q, want %q", h, want)
+				}
+				var body struct{ Data struct{ Message struct{ Thin bool } } }
+				if err := json.Unmarshal(g.body, &body); err != nil || !body.Data.Message.Thin || strings.Contains(string(g.body), "business") {
+					t.Errorf("the body is %s, %v", g.body, err)
+				}
+			}
+		})
+	}
+}
