@@ -1,6 +1,9 @@
 package store
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // An Account is one account's store: its log, and what hangs on it. It is safe
 // for concurrent use. Reads that find nothing answer ErrNotFound.
@@ -106,6 +109,14 @@ type Account interface {
 	Advance(ctx context.Context, p Progress) error
 	// Retries are those of an endpoint that are not given up, by Next.
 	Retries(ctx context.Context, endpoint string) ([]Retry, error)
+	// DeadLetters are what an endpoint was given up for, of what was tried first since then.
+	DeadLetters(ctx context.Context, endpoint string, since time.Time) ([]Ordinal, error)
+	// SendAgain has events sent to an endpoint as if they had just happened, whether they
+	// were delivered, wait, or were given up.
+	SendAgain(ctx context.Context, endpoint string, ordinals []Ordinal, now time.Time) error
+	// Within says after which ordinal and up to which all records of a time are, others
+	// perhaps among them.
+	Within(ctx context.Context, start, end time.Time) (after, last Ordinal, err error)
 	// Attempts are the newest of an endpoint's delivery log, newest first.
 	Attempts(ctx context.Context, endpoint string, max int) ([]Attempt, error)
 	// Entries reads single records by their ordinals, in order.

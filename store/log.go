@@ -26,6 +26,7 @@ const (
 	KindAgentUnavailable Kind = 3
 	KindLoginFailed      Kind = 4
 	KindWebhookTest      Kind = 5
+	KindWebhookDisabled  Kind = 6
 )
 
 var events = map[Kind]string{
@@ -34,6 +35,7 @@ var events = map[Kind]string{
 	KindAgentUnavailable: "agent.unavailable",
 	KindLoginFailed:      "security.login_failed",
 	KindWebhookTest:      "webhook.test",
+	KindWebhookDisabled:  "webhook.disabled",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

@@ -24,6 +24,7 @@ type EndpointOptions struct {
 	Thin        bool   `json:",omitempty"` // who wrote to whom, without what was said
 	InOrder     bool   `json:",omitempty"` // the events of a conversation one after the other
 	Auth        EndpointAuth
+	Again       time.Time `json:",omitzero"` // when something was last asked for again; a change makes it known
 
 	// Previous is the secret before this one. What is sent is signed with it, too, until
 	// then.

@@ -47,6 +47,7 @@ func newOperator(i *installation) *operator {
 	o.handle("DELETE /v1/accounts/{account}/webhooks/{webhook}", o.deleteWebhook)
 	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/rotate", o.rotateWebhook)
 	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/enable", o.enableWebhook)
+	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/replay", o.replayWebhook)
 	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/test", o.testWebhook)
 	o.handle("GET /v1/accounts/{account}/webhooks/{webhook}/deliveries", o.listDeliveries)
 

@@ -396,6 +396,35 @@ func TestWebhooks(t *testing.T) {
 		must(t, "", webhook("enable", hook.ID)...)
 		told(t, list, "webhooks of desk", "webhooks of desk")
 
+		// What it is to get again: the test, since it is the one thing that has happened.
+		must(t, "", webhook("set", hook.ID, "-events", "webhook.test")...)
+		var test struct{ Event string }
+		if err := json.Unmarshal([]byte(must(t, "", webhook("test", "-json", hook.ID)...)), &test); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			args []string
+			want int
+		}{
+			{[]string{"-event", test.Event}, 1},
+			{[]string{"-since", "2020-01-01T00:00:00Z"}, 2},
+			{[]string{"-since", "2020-01-01T00:00:00Z", "-until", "2020-02-01T00:00:00Z"}, 0},
+			{[]string{"-failed-since", "2020-01-01T00:00:00Z"}, 0},
+		} {
+			if out := must(t, "", webhook(append([]string{"replay", "-json", hook.ID}, c.args...)...)...); !strings.Contains(out, fmt.Sprintf(`"events": %d`, c.want)) {
+				t.Errorf("replay %v: %s, want %d", c.args, out, c.want)
+			}
+		}
+		refused(t, "there is no event", "", webhook("replay", hook.ID, "-event", "evt_aaaaaaaaaaaaaaaaaaaaaaaaaa")...)
+		refused(t, "say one of", "", webhook("replay", hook.ID)...)
+		refused(t, "say one of", "", webhook("replay", hook.ID, "-event", test.Event, "-since", "2020-01-01T00:00:00Z")...)
+		if _, _, err := typed(t, "", webhook("replay", hook.ID, "-since", "yesterday")...); err == nil || !strings.Contains(err.Error(), "wants a time") {
+			t.Errorf("-since yesterday: %v", err)
+		}
+		if list != nil {
+			list()
+		}
+
 		must(t, "", webhook("delete", hook.ID)...)
 		refused(t, "there is no webhook", "", webhook("show", hook.ID)...)
 	})

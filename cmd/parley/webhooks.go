@@ -47,6 +47,17 @@ func webhookCommands() []command {
 			run:     webhookRotate,
 		},
 		{
+			name: "webhook replay", args: "WEBHOOK",
+			does: "Sends events again to a webhook: one, all of a time, or those that it was given up for.",
+			more: "Times are such as 2026-11-27T09:30:00Z. The receiver knows the events by their ids.",
+			options: append(listing[:len(listing):len(listing)],
+				option{name: "event", value: "EVENT", does: "this one: evt_…"},
+				option{name: "since", value: "TIME", does: "all that the webhook asks for that happened since then"},
+				option{name: "until", value: "TIME", does: "with -since: and before then; now"},
+				option{name: "failed-since", value: "TIME", does: "what it never took and was given up, tried first since then"}),
+			run: webhookReplay,
+		},
+		{
 			name: "webhook enable", args: "WEBHOOK",
 			does: "Has events sent again to a webhook that was disabled.",
 			more: "It gets what has happened since.", options: usual, run: webhookEnable,

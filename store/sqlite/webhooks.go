@@ -248,6 +248,50 @@ func (a *Account) Retries(ctx context.Context, endpoint string) ([]store.Retry, 
 	return all, nil
 }
 
+// DeadLetters are what an endpoint was given up for, of what was tried first since then.
+func (a *Account) DeadLetters(ctx context.Context, endpoint string, since time.Time) ([]store.Ordinal, error) {
+	var all []store.Ordinal
+	err := a.read(ctx, func(db *conn.Conn) error {
+		return db.Query(`SELECT ordinal
+			FROM retry
+			WHERE endpoint = ? AND next = 0 AND first >= ?
+			ORDER BY ordinal`, []any{endpoint, toMilli(since)}, func(r conn.Row) error {
+			all = append(all, store.Ordinal(r.Int(0)))
+			return nil
+		})
+	})
+	if err != nil {
+		return nil, fmt.Errorf("dead letters of endpoint %q: %w", endpoint, err)
+	}
+	return all, nil
+}
+
+// SendAgain has events sent to an endpoint as if they had just happened.
+func (a *Account) SendAgain(ctx context.Context, endpoint string, ordinals []store.Ordinal, now time.Time) error {
+	err := a.update(ctx, func(db *conn.Conn) error {
+		for _, o := range ordinals {
+			if err := db.Exec(`INSERT OR REPLACE INTO retry (endpoint, ordinal, attempt, next, first)
+				VALUES (?, ?, 0, ?, 0)`, endpoint, int64(o), toMilli(now)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("send again to endpoint %q: %w", endpoint, err)
+	}
+	return nil
+}
+
+// Within says after which ordinal and up to which all records of a time are.
+func (a *Account) Within(ctx context.Context, start, end time.Time) (after, last store.Ordinal, err error) {
+	low, high, err := a.within(ctx, start.UnixMilli(), end.UnixMilli())
+	if err != nil {
+		return 0, 0, fmt.Errorf("records of a time: %w", err)
+	}
+	return store.Ordinal(low - 1), store.Ordinal(min(high-1, a.newest.Load())), nil
+}
+
 // Attempts are the newest of an endpoint's delivery log, newest first. An answer whose
 // conversation is gone is gone, too.
 func (a *Account) Attempts(ctx context.Context, endpoint string, max int) ([]store.Attempt, error) {

@@ -143,6 +143,17 @@ func endpointsAdvance(t *testing.T, open Open) {
 	rs, err := d.Retries(d.ctx, "wh_1")
 	must(t, err)
 	want(t, "retries", fmt.Sprintf("%+v", rs), fmt.Sprintf("%+v", []store.Retry{again, retry(5, start.Add(time.Minute))}))
+	dead, err := d.DeadLetters(d.ctx, "wh_1", start)
+	must(t, err)
+	want(t, "dead letters", fmt.Sprint(dead), "[8]")
+	dead, err = d.DeadLetters(d.ctx, "wh_1", start.Add(time.Second))
+	must(t, err)
+	want(t, "dead letters tried first later", fmt.Sprint(dead), "[]")
+	must(t, d.SendAgain(d.ctx, "wh_1", []store.Ordinal{8, 3}, start))
+	rs, err = d.Retries(d.ctx, "wh_1")
+	must(t, err)
+	fresh := func(o store.Ordinal) store.Retry { return store.Retry{Endpoint: "wh_1", Ordinal: o, Next: start} }
+	want(t, "what is sent again", fmt.Sprintf("%+v", rs), fmt.Sprintf("%+v", []store.Retry{fresh(3), fresh(8), again, retry(5, start.Add(time.Minute))}))
 	e.Disabled, e.Why = true, "gone"
 	must(t, d.UpdateEndpoint(d.ctx, e))
 	e.Cursor = 9

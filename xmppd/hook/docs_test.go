@@ -26,6 +26,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	available := event(store.KindAgentAvailable, `{"agent":{"jid":"anna@desk.example"}}`)
 	failed := event(store.KindLoginFailed,
 		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
+	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
 	page, err := os.ReadFile("../../docs/webhooks.md")
@@ -36,7 +37,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	want := []struct {
 		entry *store.Entry
 		thin  bool
-	}{{hello, false}, {hello, true}, {available, false}, {failed, false}, {test, false}}
+	}{{hello, false}, {hello, true}, {available, false}, {failed, false}, {disabled, false}, {test, false}}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
 	}

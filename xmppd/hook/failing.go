@@ -2,8 +2,11 @@ package hook
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
+
+	"parley.im/parley/store"
 )
 
 const (
@@ -92,10 +95,38 @@ func (w *worker) disable(ctx context.Context, why string) {
 	e.Disabled, e.Why = true, why
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 	defer cancel()
-	if err := w.store.UpdateEndpoint(limited, e); err != nil && !gone(err) {
+	err := w.store.UpdateEndpoint(limited, e)
+	if err == nil {
+		err = w.tellDisabled(limited, why)
+	}
+	if err != nil && !gone(err) {
 		w.log.Error("webhook endpoint cannot be disabled in the store", "err", err)
 	}
 	if w.noted {
 		w.noted = !w.note(ctx, "")
+	}
+}
+
+// tellDisabled makes an event of it, of which the account's other endpoints hear.
+func (w *worker) tellDisabled(ctx context.Context, why string) error {
+	journal, err := w.store.Journal(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(map[string]string{"endpoint": w.endpoint.ID, "reason": why})
+	if err != nil {
+		return err
+	}
+	decided := make(chan struct{})
+	b := &store.Batch{
+		Ops:  []store.Op{{Conversation: journal, Kind: store.KindWebhookDisabled, At: time.Now(), Data: data}},
+		Done: func(*store.Batch) { close(decided) },
+	}
+	w.store.Append(b)
+	select {
+	case <-decided:
+		return b.Err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }

@@ -7,9 +7,9 @@ import (
 	"parley.im/parley/store"
 )
 
-// wants says whether the endpoint is to hear of the entry. A test is for the
+// Wants says whether the endpoint is to hear of the entry. A test is for the
 // endpoint that it names, whatever else that one asked for.
-func wants(ep *store.Endpoint, e *store.Entry) bool {
+func Wants(ep *store.Endpoint, e *store.Entry) bool {
 	name := e.Kind.Event()
 	switch {
 	case name == "" || e.Locked:

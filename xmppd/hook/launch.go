@@ -48,7 +48,7 @@ func (w *worker) fill(ctx context.Context) bool {
 			to = e.Ordinal - 1
 			break
 		}
-		if !wants(&w.endpoint, e) {
+		if !Wants(&w.endpoint, e) {
 			continue
 		}
 		if ev := w.prepare(e); ev != nil {

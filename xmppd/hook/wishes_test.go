@@ -72,11 +72,47 @@ func TestWhatTheReceiverWants(t *testing.T) {
 				if h := g.header.Get("Authorization"); h != want {
 					t.Errorf("Authorization is %q, want %q", h, want)
 				}
-				var body struct{ Data struct{ Message struct{ Thin bool } } }
+				var body struct {
+					Data struct{ Message struct{ Thin bool } }
+				}
 				if err := json.Unmarshal(g.body, &body); err != nil || !body.Data.Message.Thin || strings.Contains(string(g.body), "business") {
 					t.Errorf("the body is %s, %v", g.body, err)
 				}
 			}
 		})
 	}
+}
+
+// What an endpoint was given up for, or has taken, comes once more when somebody asks for it:
+// the same event, with the attempts counted anew.
+func TestWhatIsAskedForAgainComesAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		s.say(status(500))
+		sender, stop := start(t, s.c, desk(s.m))
+		defer stop()
+		s.m.say("dead")
+		pass(6 * 24 * time.Hour)
+		first := s.all()[0]
+		dead, err := s.m.DeadLetters(t.Context(), "wh_1", time.Time{})
+		if err != nil || len(dead) != 1 {
+			t.Fatalf("dead letters %v, %v", dead, err)
+		}
+		s.say(nil)
+		s.m.say("alive")
+		pass(time.Minute)
+		before := len(s.all())
+		if err := s.m.SendAgain(t.Context(), "wh_1", dead, time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		s.changed(func(e *store.Endpoint) { e.Again = time.Now().UTC() })
+		sender.Reload("desk")
+		pass(time.Minute)
+		got := s.all()[before:]
+		if len(got) != 1 || got[0].header.Get("webhook-id") != first.header.Get("webhook-id") || got[0].header.Get("x-parley-attempt") != "1" || string(got[0].body) != string(first.body) {
+			t.Errorf("again came %d: %v", len(got), got)
+		}
+		if rows := s.m.rows("wh_1"); len(rows) != 0 {
+			t.Errorf("rows are left: %+v", rows)
+		}
+	})
 }
