@@ -19,7 +19,7 @@ import (
 // at what the sender tells it, and a way to have it refuse.
 type ledger struct {
 	store.Account
-	t       *testing.T
+	t       testing.TB
 	pair    store.Conversation // of the two agents
 	journal store.Conversation
 
@@ -29,7 +29,7 @@ type ledger struct {
 	deaf error // what Advance answers instead of keeping anything
 }
 
-func newLedger(t *testing.T) *ledger {
+func newLedger(t testing.TB) *ledger {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()

@@ -83,7 +83,7 @@ type authority struct {
 	pool *x509.CertPool
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	a := &authority{key: newKey(t), pool: x509.NewCertPool()}
 	leaf := &x509.Certificate{
@@ -102,7 +102,7 @@ func newAuthority(t *testing.T) *authority {
 	return a
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -112,7 +112,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // issue makes a certificate for a name or address that is valid until then.
-func (a *authority) issue(t *testing.T, name string, until time.Time) tls.Certificate {
+func (a *authority) issue(t testing.TB, name string, until time.Time) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	leaf := &x509.Certificate{
@@ -133,7 +133,7 @@ func (a *authority) issue(t *testing.T, name string, until time.Time) tls.Certif
 }
 
 // https starts a real receiver on loopback and returns its URL.
-func https(t *testing.T, cert tls.Certificate, h http.Handler) string {
+func https(t testing.TB, cert tls.Certificate, h http.Handler) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
@@ -150,7 +150,7 @@ func loopback(a *authority) Config {
 }
 
 // start runs a sender for the account until the test ends, or until stop.
-func start(t *testing.T, c Config, a Account) (s *Sender, stop func()) {
+func start(t testing.TB, c Config, a Account) (s *Sender, stop func()) {
 	t.Helper()
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(t.Output(), nil))

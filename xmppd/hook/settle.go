@@ -58,6 +58,7 @@ func (w *worker) delivered(ctx context.Context, j *job) {
 	if w.limit < w.c.Concurrency {
 		w.limit++
 	}
+	w.strikes = 0
 	w.probe = time.Time{} // it is back: rows need not wait to make room for news
 	w.recovered(ctx)
 }
@@ -84,7 +85,27 @@ func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) 
 	w.putOff(now)
 	w.log.Debug("webhook failed", "attempt", j.attempt, "wait", wait, "id", o.id, "err", o.problem)
 	w.heed(o, now)
+	w.spare(now)
 	w.endure(ctx, o, now)
+}
+
+const (
+	// patient is how many failures one after the other change nothing; each one more makes
+	// the pause before the next attempt longer by sparing, up to sparingMost.
+	patient     = 16
+	sparing     = 10 * time.Millisecond
+	sparingMost = time.Second
+)
+
+// spare has an endpoint that takes nothing cost little: what it is sent would only fail, and
+// other endpoints have better use for the processor.
+func (w *worker) spare(now time.Time) {
+	if w.strikes++; w.strikes <= patient {
+		return
+	}
+	if until := now.Add(min(time.Duration(w.strikes-patient)*sparing, sparingMost)); until.After(w.hold) {
+		w.hold = until
+	}
 }
 
 // heed is what an answer means for the events that come after it.

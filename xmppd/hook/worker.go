@@ -54,6 +54,7 @@ type worker struct {
 	halved  time.Time     // when limit was halved last
 	hold    time.Time     // nothing is started before
 	probe   time.Time     // with too many rows, nothing is tried early before
+	strikes int           // failures since something was delivered last
 	failing time.Time     // since when every attempt has failed; zero if the last did not
 	warned  bool          // the log tells of it
 	noted   bool          // the store has failing
