@@ -22,6 +22,7 @@ import uuid
 
 PATIENCE = 20  # seconds for anything
 HEARD = re.compile(r"\d{4}-\d\d-\d\dT[\d:]+Z ")  # how a line begins that somebody said
+TOKEN = "HT-SHA-256-EXPR"  # what it comes back with
 MECHANISMS = [f"SCRAM-SHA-{size}{plus}" for size in (1, 256, 512) for plus in ("", "-PLUS")]
 
 
@@ -43,8 +44,10 @@ def last(wrote):
 
 
 def signed_in(wrote, mechanism):
-    """Whether this mechanism was taken, with -PLUS bound to the session of TLS 1.3 (RFC 9266)."""
-    found = re.search(r"<auth [^>]*mechanism='([^']*)'>([^<]*)<", wrote)
+    """Whether this mechanism was taken by SASL2, with -PLUS bound to the session of TLS 1.3 (RFC 9266)."""
+    found = re.search(r"<authenticate [^>]*mechanism='([^']*)'><initial-response>([^<]*)<", wrote)
+    if mechanism == TOKEN:
+        return found and found[1] == mechanism
     binding = b"p=tls-exporter," if mechanism.endswith("-PLUS") else b"n,"
     return found and found[1] == mechanism and base64.b64decode(found[2]).startswith(binding)
 
@@ -183,8 +186,12 @@ class Story:
         words, wrote = self.say()
         want(signed_in(wrote, MECHANISMS[-1]), f"did not choose {MECHANISMS[-1]}")
         ok(f"what it chooses by itself is {MECHANISMS[-1]}")
+        more, wrote = self.say()
+        want(signed_in(wrote, TOKEN), f"did not come back with {TOKEN}")
+        ok(f"it comes back with a token, {TOKEN}")
+        words += more
         for mechanism in MECHANISMS:
-            more, wrote = self.say(1, self.anna, f"--scram-mech-pinning={mechanism}")
+            more, wrote = self.say(1, self.anna, "--fast-off", f"--scram-mech-pinning={mechanism}")
             want(signed_in(wrote, mechanism), f"did not sign in with {mechanism}")
             words += more
         ok(f"signed in with {', '.join(MECHANISMS)}; -PLUS is bound with tls-exporter")
@@ -220,7 +227,7 @@ class Story:
         ok(f"{how}: he notices, and hears what was said until he came back; {repeats} came again")
 
     def refused(self):
-        code, wrote = self.anna.send(self.bob, "never said\n", password="not " + self.anna.password)
+        code, wrote = self.anna.send(self.bob, "never said\n", "--fast-off", password="not " + self.anna.password)
         want(code == 1 and "not-authorized" in wrote, f"a wrong password: ended with {code}: {last(wrote)}")
         ok("a wrong password is refused")
         code, wrote = self.anna.send(self.bob, "never said\n", SSL_CERT_FILE=os.devnull)
