@@ -40,26 +40,26 @@ async function tell(where, anna, password1, bob, password2, orders) {
   await send(desk, "subscribe", laptop);
   await laptop.sees(`${bob} subscribed`);
   await laptop.sees(`${bob} subscribe`);
-  await laptop.sees(`${bob}/desk available`);
+  await laptop.sees(`${desk.xmpp.jid} available`);
   await send(laptop, "subscribed", desk);
   await desk.sees(`${anna} subscribed`);
-  await desk.sees(`${anna}/laptop available`);
+  await desk.sees(`${laptop.xmpp.jid} available`);
   await says(laptop, desk, "both");
   await says(desk, laptop, "both");
   ok("each agreed, and sees the other");
 
   for (const device of [laptop, desk]) device.presences = [];
   await keeper(orders, "kill");
-  await laptop.sees(`${bob}/desk available`);
-  await desk.sees(`${anna}/laptop available`);
+  await laptop.sees(`${desk.xmpp.jid} available`);
+  await desk.sees(`${laptop.xmpp.jid} available`);
   await says(laptop, desk, "both");
   ok("after a kill -9 they are contacts as before");
 
   const remove = (device, other) =>
     device.xmpp.iqCaller.set(xml("query", "jabber:iq:roster", xml("item", { jid: other.bare, subscription: "remove" })));
   await remove(laptop, desk);
-  await laptop.sees(`${bob}/desk unavailable`);
-  await desk.sees(`${anna}/laptop unavailable`);
+  await laptop.sees(`${desk.xmpp.jid} unavailable`);
+  await desk.sees(`${laptop.xmpp.jid} unavailable`);
   await remove(desk, laptop);
   await says(laptop, desk, "nothing");
   await says(desk, laptop, "nothing");
