@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"sync"
 	"testing"
 	"time"
 
@@ -77,3 +78,23 @@ func testStanza(size int) item {
 }
 
 func attr(name, value string) []byte { return wire.AppendAttr(nil, name, value) }
+
+// overAndOver does something until the test ends, while the test does something else.
+func overAndOver(t *testing.T, do func()) {
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				do()
+			}
+		}
+	})
+	t.Cleanup(func() {
+		close(stop)
+		wg.Wait()
+	})
+}

@@ -49,21 +49,9 @@ func TestWhoComesHasTheRosterThatIsKept(t *testing.T) {
 	d := newDesk(t, "anna")
 	anna := d.agent("anna")
 	const shop = "orders@shop.example"
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(stop)
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			if err := anna.load(context.Background()); err != nil {
-				t.Error(err)
-				return
-			}
+	overAndOver(t, func() {
+		if err := anna.load(context.Background()); err != nil {
+			t.Error(err)
 		}
 	})
 	for n := range 300 {

@@ -3,7 +3,6 @@ package xmppd
 import (
 	"fmt"
 	"regexp"
-	"sync"
 	"testing"
 
 	"parley.im/parley/store"
@@ -60,20 +59,9 @@ func TestTheVersionIsThatOfTheItems(t *testing.T) {
 func TestARosterIsThereWhileItsAgentLeaves(t *testing.T) {
 	d := newDesk(t, "anna", "bob")
 	bob := d.agent("bob")
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(stop)
-	wg.Go(func() { // as load and leave do
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-				bob.roster.Store(emptyRoster)
-				bob.roster.Store(nil)
-			}
-		}
+	overAndOver(t, func() { // as load and leave do
+		bob.roster.Store(emptyRoster)
+		bob.roster.Store(nil)
 	})
 	for range 50000 {
 		c := &rosterChange{account: d.account, ctx: t.Context(), sides: make(map[string]*side)}

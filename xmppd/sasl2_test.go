@@ -2,7 +2,6 @@ package xmppd
 
 import (
 	"strings"
-	"sync"
 	"testing"
 
 	"mellium.im/xmpp/jid"
@@ -88,24 +87,12 @@ func TestASessionIsWholeWhenOthersSeeIt(t *testing.T) {
 	g.delivery = im.NewDelivery(store.Delivery{}, 0)
 	first := g.away("first") // so that what is known of her stays known
 	_, n := newLine(t, g)
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer close(stop)
-	wg.Go(func() {
-		for {
-			select {
-			case <-stop:
-				return
-			default:
+	overAndOver(t, func() {
+		for _, s := range g.list() {
+			if s != first && !s.wantsCopies() && s.isThere() {
+				t.Error("a session without its copies")
 			}
-			for _, s := range g.list() {
-				if s != first && !s.wantsCopies() && s.isThere() {
-					t.Error("a session without its copies")
-					return
-				}
-				s.push(testStanza(50))
-			}
+			s.push(testStanza(50))
 		}
 	})
 	for range 20 {

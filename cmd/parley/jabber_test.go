@@ -130,6 +130,11 @@ func (j *jabber) header(l login) error {
 	}
 	j.send("<?xml version='1.0'?><stream:stream to='%s' version='1.0'%s xmlns='jabber:client' "+
 		"xmlns:stream='http://etherx.jabber.org/streams'>", l.domain, lang)
+	return j.features()
+}
+
+// features passes over the server's header, and what stands behind it.
+func (j *jabber) features() error {
 	// A bufio.Reader hands the decoder byte by byte, so that the next one goes on
 	// where this one stops.
 	j.xml = xml.NewDecoder(j.in)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/base32"
 	"encoding/json"
@@ -218,31 +217,11 @@ func (o *operator) testWebhook(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	n, err := a.journal(r.Context(), store.KindWebhookTest, data, o.inst.now())
+	n, err := store.Journalize(r.Context(), a.store, store.KindWebhookTest, data, o.inst.now())
 	if err != nil {
 		return nil, err
 	}
 	return map[string]any{"event": "evt_" + a.store.ArchiveID(0, n), "sent_when_running": o.inst.live == nil}, nil
-}
-
-// journal appends an event of the account's and waits until it is durable.
-func (a *account) journal(ctx context.Context, kind store.Kind, data []byte, at time.Time) (store.Ordinal, error) {
-	j, err := a.store.Journal(ctx)
-	if err != nil {
-		return 0, err
-	}
-	decided := make(chan struct{})
-	b := &store.Batch{
-		Ops:  []store.Op{{Conversation: j, Kind: kind, At: at, Data: data}},
-		Done: func(*store.Batch) { close(decided) },
-	}
-	a.store.Append(b)
-	select {
-	case <-decided:
-		return b.Ops[0].Ordinal, b.Err
-	case <-ctx.Done():
-		return 0, ctx.Err()
-	}
 }
 
 // A deliveryInfo is one attempt to deliver an event.

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/base64"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"strings"
@@ -62,17 +61,7 @@ func (k knock) try(t *testing.T) (*jabber, *tree, error) {
 // header opens the stream and passes over the features.
 func (k knock) header(j *jabber) error {
 	j.send("<?xml version='1.0'?><stream:stream from='%s' to='%s' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>", k.from, k.domain)
-	j.xml = xml.NewDecoder(j.in)
-	for {
-		token, err := j.xml.Token()
-		if err != nil {
-			return err
-		}
-		if _, ok := token.(xml.StartElement); ok {
-			_, err := j.element()
-			return err
-		}
-	}
+	return j.features()
 }
 
 func (k knock) ask(j *jabber, mechanism string, first []byte) (*tree, error) {

@@ -22,9 +22,7 @@ type Store interface {
 	Entries(ctx context.Context, ordinals []store.Ordinal, yield func(*store.Entry) error) error
 	ArchiveID(viewer store.AgentID, o store.Ordinal) string
 
-	// The account's journal is told of an endpoint that is disabled.
-	Journal(ctx context.Context) (store.Conversation, error)
-	Append(b *store.Batch)
+	store.Journaler // is told of an endpoint that is disabled
 
 	Endpoints(ctx context.Context) ([]store.Endpoint, error)
 	UpdateEndpoint(ctx context.Context, e store.Endpoint) error
