@@ -23,6 +23,8 @@ type EndpointOptions struct {
 	Description string `json:",omitempty"` // for people
 	Thin        bool   `json:",omitempty"` // who wrote to whom, without what was said
 	InOrder     bool   `json:",omitempty"` // the events of a conversation one after the other
+	Vivocha     bool   `json:",omitempty"` // bodies as receivers of Vivocha's webhooks know them
+	Hub         bool   `json:",omitempty"` // the header x-hub-signature, too
 	Auth        EndpointAuth
 	Again       time.Time `json:",omitzero"` // when something was last asked for again; a change makes it known
 

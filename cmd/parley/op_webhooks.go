@@ -32,6 +32,8 @@ type webhookInfo struct {
 	Description   string     `json:"description,omitempty"`
 	Payload       string     `json:"payload"`
 	Ordering      string     `json:"ordering"`
+	Format        string     `json:"format"`
+	Hub           string     `json:"hub"`
 	Auth          string     `json:"auth"`                     // the scheme
 	PreviousUntil *time.Time `json:"previous_until,omitempty"` // the secret before this one is good until then
 
@@ -47,13 +49,19 @@ func newWebhookInfo(e store.Endpoint) webhookInfo {
 	}
 	info := webhookInfo{
 		ID: e.ID, URL: e.URL, Events: events, Created: e.Created.UTC(), Disabled: e.Disabled, Why: e.Why,
-		Description: e.Description, Payload: "full", Ordering: "any", Auth: schemeOf(&e.Auth),
+		Description: e.Description, Payload: "full", Ordering: "any", Format: "parley", Hub: "off", Auth: schemeOf(&e.Auth),
 	}
 	if e.Thin {
 		info.Payload = "thin"
 	}
 	if e.InOrder {
 		info.Ordering = "contact"
+	}
+	if e.Vivocha {
+		info.Format = "vivocha"
+	}
+	if e.Hub {
+		info.Hub = "on"
 	}
 	if e.Previous != "" {
 		info.PreviousUntil = &e.PreviousUntil

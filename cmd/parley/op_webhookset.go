@@ -16,6 +16,8 @@ type webhookWishes struct {
 	Events      *[]string    `json:"events,omitempty"`
 	Payload     *string      `json:"payload,omitempty"`  // "full" or "thin"
 	Ordering    *string      `json:"ordering,omitempty"` // "any" or "contact"
+	Format      *string      `json:"format,omitempty"`   // "parley" or "vivocha"
+	Hub         *string      `json:"hub,omitempty"`      // "off" or "on"
 	Description *string      `json:"description,omitempty"`
 	Auth        *webhookAuth `json:"auth,omitempty"`
 }
@@ -61,6 +63,8 @@ func (w *webhookWishes) apply(e *store.Endpoint) error {
 	}{
 		{"payload", w.Payload, "full", "thin", &e.Thin},
 		{"ordering", w.Ordering, "any", "contact", &e.InOrder},
+		{"format", w.Format, "parley", "vivocha", &e.Vivocha},
+		{"hub", w.Hub, "off", "on", &e.Hub},
 	} {
 		switch {
 		case choice.want == nil:
@@ -212,6 +216,7 @@ func (c *call) wishes() (w webhookWishes, err error) {
 		return &t
 	}
 	w.URL, w.Payload, w.Ordering, w.Description = text("url"), text("payload"), text("ordering"), text("description")
+	w.Format, w.Hub = text("format"), text("hub")
 	if c.on("events") {
 		list := commaList(c.text("events"))
 		w.Events = &list

@@ -352,11 +352,11 @@ func TestWebhooks(t *testing.T) {
 			}
 			return h
 		}
-		must(t, "", webhook("set", hook.ID, "-payload", "thin", "-ordering", "contact", "-description", "the shop's")...)
+		must(t, "", webhook("set", hook.ID, "-payload", "thin", "-ordering", "contact", "-format", "vivocha", "-hub", "on", "-description", "the shop's")...)
 		must(t, "basic parley open sesame\n", webhook("set", hook.ID, "-auth-stdin")...)
 		told(t, list, "webhooks of desk", "webhooks of desk")
 		h := show()
-		if h.Payload != "thin" || h.Ordering != "contact" || h.Description != "the shop's" || h.Auth != "basic" || h.URL != hook.URL || len(h.Events) != 2 {
+		if h.Payload != "thin" || h.Ordering != "contact" || h.Format != "vivocha" || h.Hub != "on" || h.Description != "the shop's" || h.Auth != "basic" || h.URL != hook.URL || len(h.Events) != 2 {
 			t.Errorf("after the change: %+v", h)
 		}
 		for _, c := range []struct {
@@ -365,6 +365,8 @@ func TestWebhooks(t *testing.T) {
 		}{
 			{"", `payload is "full" or "thin"`, []string{"-payload", "fat"}},
 			{"", `ordering is "any" or "contact"`, []string{"-ordering", "none"}},
+			{"", `format is "parley" or "vivocha"`, []string{"-format", "xml"}},
+			{"", `hub is "off" or "on"`, []string{"-hub", "yes"}},
 			{"", "more than 200", []string{"-description", strings.Repeat("x", 201)}},
 			{"", "a password would go over plain http", []string{"-url", "http://shop.example/"}},
 			{"basic a:b c\n", "a user without a colon", []string{"-auth-stdin"}},

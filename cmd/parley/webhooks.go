@@ -17,6 +17,8 @@ func webhookCommands() []command {
 	wishes := []option{
 		{name: "payload", value: "full|thin", does: "thin tells who wrote to whom, without what was said; full"},
 		{name: "ordering", value: "any|contact", does: "contact sends the events of a conversation one after the other; any"},
+		{name: "format", value: "parley|vivocha", does: "vivocha sends an array of events with their names there; parley"},
+		{name: "hub", value: "on|off", does: "on adds the header x-hub-signature; off"},
 		{name: "description", value: "TEXT", does: "for people"},
 		{name: "auth-stdin", does: "reads from standard input what the receiver wants to see besides the signature: none, basic USER PASSWORD, or bearer TOKEN"},
 	}
@@ -153,7 +155,7 @@ func webhookShow(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), h.asksFor(), h.Created.Format(time.DateOnly))
-			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nauth\t%s\n", h.Payload, h.Ordering, h.Auth)
+			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nformat\t%s\nhub\t%s\nauth\t%s\n", h.Payload, h.Ordering, h.Format, h.Hub, h.Auth)
 			if h.Description != "" {
 				fmt.Fprintf(w, "description\t%s\n", line(h.Description))
 			}

@@ -29,6 +29,7 @@ type (
 		Timestamp string `json:"timestamp"`
 		ID        string `json:"id"`
 		Account   string `json:"account"`
+		CID       string `json:"cid,omitempty"` // of format vivocha only
 		Data      any    `json:"data"`
 	}
 	messageData struct {
@@ -59,15 +60,20 @@ type (
 	}
 )
 
+// A shape is how an endpoint wants its bodies.
+type shape struct {
+	thin    bool // who wrote to whom, without what was said: what may go over plain http
+	vivocha bool // see vivocha.go
+}
+
 // Body is the JSON that an https endpoint gets for the record e: compact, its
 // keys in a fixed order, the same on every attempt.
 func Body(a *Account, e *store.Entry) ([]byte, error) {
-	return render(a, e, false)
+	return shape{}.render(a, e)
 }
 
-// render is Body, or with thin set what may go over plain http: who wrote to
-// whom, without what was said.
-func render(a *Account, e *store.Entry, thin bool) ([]byte, error) {
+// render is Body in that shape.
+func (s shape) render(a *Account, e *store.Entry) ([]byte, error) {
 	env := envelope{
 		Type:      e.Kind.Event(),
 		Timestamp: e.At.UTC().Format("2006-01-02T15:04:05.000Z"),
@@ -75,17 +81,17 @@ func render(a *Account, e *store.Entry, thin bool) ([]byte, error) {
 		Account:   a.ID,
 	}
 	if e.Kind == store.KindMessage {
-		return renderMessage(env, e, thin)
+		return s.renderMessage(env, e)
 	}
 	data, err := withSeq(e.Data, e.N)
 	if err != nil {
 		return nil, fmt.Errorf("render %s %d: %w", env.Type, e.Ordinal, err)
 	}
 	env.Data = data
-	return encode(env)
+	return s.encode(env)
 }
 
-func renderMessage(env envelope, e *store.Entry, thin bool) ([]byte, error) {
+func (s shape) renderMessage(env envelope, e *store.Entry) ([]byte, error) {
 	data := messageData{
 		// Agents talking to each other are the only conversations that hold messages.
 		Conversation: conversation{ID: strconv.FormatInt(int64(e.Conversation), 10), Kind: "direct"},
@@ -95,23 +101,24 @@ func renderMessage(env envelope, e *store.Entry, thin bool) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("render message %d: %w", e.Ordinal, err)
 	}
+	env.CID = data.Conversation.ID
 	out := &data.Message
 	out.From, out.To, out.Type = bare(m.From), bare(m.To), m.Type
 	out.ID = out.field(m.ID)
 	out.OriginID = out.field(m.OriginID)
-	out.Thin = thin
-	if !thin {
+	out.Thin = s.thin
+	if !s.thin {
 		if err := out.fill(&m); err != nil {
 			return nil, fmt.Errorf("render message %d: %w", e.Ordinal, err)
 		}
 	}
 	env.Data = &data
-	b, err := encode(env)
+	b, err := s.encode(env)
 	if err == nil && len(b) > maxBody && out.Text != nil {
 		out.Truncated = true
 		over := len(b) + len(`"truncated":true,`) - maxBody
 		*out.Text = shorten(*out.Text, over)
-		b, err = encode(env)
+		b, err = s.encode(env)
 	}
 	return b, err
 }
@@ -165,6 +172,15 @@ func withSeq(data []byte, n int64) (json.RawMessage, error) {
 }
 
 var errNotObject = errors.New("data is not a JSON object")
+
+// encode is the body of an event.
+func (s shape) encode(env envelope) ([]byte, error) {
+	if s.vivocha {
+		return encode([]envelope{vivocha(env)})
+	}
+	env.CID = ""
+	return encode(env)
+}
 
 // encode is json.Marshal without escaping for HTML, which would only make
 // messages harder to read.

@@ -62,7 +62,7 @@ func TestThinBodyHasNothingOfWhatWasSaid(t *testing.T) {
 	a := desk(named("00000000000000000000000003"))
 	e := said(store.Message{Type: "chat", From: "anna@desk.example/phone", To: "ben@desk.example", ID: "a1", Lang: "MARKER",
 		Inner: []byte("<subject>MARKER</subject><thread>MARKER</thread><body>MARKER</body>")})
-	got, err := render(&a, e, true)
+	got, err := shape{thin: true}.render(&a, e)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +71,30 @@ func TestThinBodyHasNothingOfWhatWasSaid(t *testing.T) {
 	}
 	if want := `"message":{"id":"a1","from":"anna@desk.example","to":"ben@desk.example","type":"chat","thin":true}}}`; !strings.HasSuffix(string(got), want) {
 		t.Errorf("thin body = %s, want it to end %s", got, want)
+	}
+}
+
+// Receivers of Vivocha's webhooks read arrays, know conversations as cid, and events by names
+// of their own.
+func TestBodyForVivochasReceivers(t *testing.T) {
+	a := desk(named("00000000000000000000000003"))
+	for kind, want := range map[store.Kind]string{
+		store.KindMessage: `[{"type":"message","timestamp":"2026-11-21T09:30:00.250Z","id":"evt_00000000000000000000000003","account":"desk","cid":"17",` +
+			`"data":{"conversation":{"id":"17","kind":"direct"},"seq":12,"message":{"id":"a1","from":"a@x","to":"b@x","type":"chat","text":"Hello"}}}]`,
+		store.KindAgentAvailable: `[{"type":"agent.available","timestamp":"2026-11-21T09:30:00.250Z","id":"evt_00000000000000000000000003","account":"desk",` +
+			`"data":{"seq":12,"agent":{"jid":"a@x"}}}]`,
+	} {
+		e := said(store.Message{Type: "chat", From: "a@x", To: "b@x", ID: "a1", Inner: []byte("<body>Hello</body>")})
+		if e.Kind = kind; kind != store.KindMessage {
+			e.Data = []byte(`{"agent":{"jid":"a@x"}}`)
+		}
+		if got, err := (shape{vivocha: true}).render(&a, e); err != nil || string(got) != want {
+			t.Errorf("body = %s, %v\nwant %s", got, err, want)
+		}
+	}
+	long := said(store.Message{Type: "chat", From: "a@x", To: "b@x", ID: "a1", Inner: []byte("<body>" + strings.Repeat("\"", 50_000) + "</body>")})
+	if got, err := (shape{vivocha: true}).render(&a, long); err != nil || len(got) > maxBody || len(got) < maxBody-10 || !json.Valid(got) {
+		t.Errorf("a long body has %d bytes, want just %d: %v", len(got), maxBody, err)
 	}
 }
 

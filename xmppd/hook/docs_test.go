@@ -36,13 +36,16 @@ func TestDocsShowRealBodies(t *testing.T) {
 	shown := blocks(string(page), "json")
 	want := []struct {
 		entry *store.Entry
-		thin  bool
-	}{{hello, false}, {hello, true}, {available, false}, {failed, false}, {disabled, false}, {test, false}}
+		shape shape
+	}{
+		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
+		{available, shape{}}, {failed, shape{}}, {disabled, shape{}}, {test, shape{}},
+	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
 	}
 	for i, w := range want {
-		body, err := render(&a, w.entry, w.thin)
+		body, err := w.shape.render(&a, w.entry)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,6 +88,18 @@ func TestVectors(t *testing.T) {
 		}
 		if got := HMAC(v["token"], body); got != v["x-vvc-hmac"] {
 			t.Errorf("%s: HMAC = %s, want %s", f, got, v["x-vvc-hmac"])
+		}
+		if hub := v["x-hub-signature"]; hub != "" && hub != "sha1="+v["x-vvc-hmac"] {
+			t.Errorf("%s: x-hub-signature = %s", f, hub)
+		}
+		if name := filepath.Base(f); name != "message.txt" && name != "vivocha.txt" {
+			continue // not bodies of ours
+		}
+		a := desk(named(strings.TrimPrefix(v["webhook-id"], "evt_")))
+		shape := shape{vivocha: v["format"] == "vivocha"}
+		if got, err := shape.render(&a, said(store.Message{Type: "chat", From: "anna@desk.example/phone", To: "ben@desk.example",
+			ID: "a1", Inner: []byte("<body>Hello</body>")})); err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%s: the body that is sent is (%v)\n%s", f, err, got)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func (w *worker) fill(ctx context.Context) bool {
 
 // prepare renders an entry, or answers nil if there is nothing to send.
 func (w *worker) prepare(e *store.Entry) *event {
-	body, err := render(w.account, e, w.thin)
+	body, err := w.shape.render(w.account, e)
 	if err != nil {
 		w.log.Error("record cannot be sent as a webhook", "id", e.Ordinal, "err", err)
 		return nil

@@ -22,6 +22,7 @@ type poster struct {
 	until       time.Time
 	auth        string // the header's value; "" is none
 	token       string
+	hub         bool
 	host        string
 	account     string
 	timeout     time.Duration
@@ -32,7 +33,7 @@ type poster struct {
 func newPoster(s *Sender, a *Account, e *store.Endpoint) *poster {
 	t := s.transport()
 	p := &poster{
-		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: a.Token,
+		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: a.Token, hub: e.Hub,
 		host: s.c.Host, account: a.ID, timeout: s.c.Timeout,
 		transport: t,
 		client: &http.Client{
@@ -119,6 +120,9 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 		{"X-Parley-Delivery", delivery},
 	} {
 		req.Header.Set(h[0], h[1])
+	}
+	if p.hub {
+		req.Header.Set("X-Hub-Signature", "sha1="+req.Header.Get("X-Vvc-Hmac"))
 	}
 	if p.auth != "" {
 		req.Header.Set("Authorization", p.auth)

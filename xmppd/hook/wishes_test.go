@@ -83,6 +83,32 @@ func TestWhatTheReceiverWants(t *testing.T) {
 	}
 }
 
+// The header that other services' receivers look for holds the same as ours, over the bytes
+// that came.
+func TestHubSignature(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		s.changed(func(e *store.Endpoint) { e.Vivocha = true })
+		sender, stop := start(t, s.c, desk(s.m))
+		defer stop()
+		s.m.say("one")
+		pass(time.Second)
+		s.changed(func(e *store.Endpoint) { e.Hub = true })
+		sender.Reload("desk")
+		s.m.say("two")
+		pass(time.Second)
+		got := s.all()
+		if len(got) != 2 {
+			t.Fatalf("%d requests, want 2", len(got))
+		}
+		for i, want := range []string{"", "sha1=" + HMAC(sampleToken, got[1].body)} {
+			h := got[i].header
+			if h.Get("x-hub-signature") != want || h.Get("x-parley-event") != "message.created" || got[i].body[0] != '[' {
+				t.Errorf("x-hub-signature of %s is %q, want %q", got[i].body, h.Get("x-hub-signature"), want)
+			}
+		}
+	})
+}
+
 // What an endpoint was given up for, or has taken, comes once more when somebody asks for it:
 // the same event, with the attempts counted anew.
 func TestWhatIsAskedForAgainComesAgain(t *testing.T) {

@@ -34,7 +34,7 @@ type worker struct {
 	store    Store
 	tail     *tail
 	endpoint store.Endpoint
-	thin     bool
+	shape    shape
 	poster   *poster
 	log      *slog.Logger
 	abort    context.CancelFunc // may be called by anybody: break off and end
@@ -87,7 +87,7 @@ type result struct {
 func newWorker(f *feed, e store.Endpoint) *worker {
 	w := &worker{
 		c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
-		endpoint: e, thin: e.Thin || thinOnly(e.URL),
+		endpoint: e, shape: shape{thin: e.Thin || thinOnly(e.URL), vivocha: e.Vivocha},
 		poster:  newPoster(f.s, f.account, &e),
 		log:     f.log.With("hook", e.ID),
 		wake:    make(chan struct{}, 1),
