@@ -92,8 +92,15 @@ type Account interface {
 	// OwnNamed is one thing of that, nil if there is none.
 	OwnNamed(ctx context.Context, agent AgentID, part Part, name string) (value []byte, err error)
 
+	// Token is the account's secret token, made at the first call and kept sealed.
+	Token(ctx context.Context) (Token, error)
+	// RotateToken makes another one. The one before is good until then, which may be now.
+	// In the same transaction it appends event, the JSON of a KindTokenRotated, to the
+	// journal. Of two at once one gets ErrConflict.
+	RotateToken(ctx context.Context, until time.Time, event []byte) (Token, error)
+
 	// Secret is the account's secret of that name, made from crypto/rand at the first
-	// call (size bytes) and kept sealed: "salt", "token", "id", "index".
+	// call (size bytes) and kept sealed: "salt", "id", "index".
 	Secret(ctx context.Context, name string, size int) ([]byte, error)
 	// Setting is a plain value that the running server has learned.
 	Setting(ctx context.Context, name string) (string, error)

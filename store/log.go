@@ -27,6 +27,7 @@ const (
 	KindLoginFailed      Kind = 4
 	KindWebhookTest      Kind = 5
 	KindWebhookDisabled  Kind = 6
+	KindTokenRotated     Kind = 8
 )
 
 var events = map[Kind]string{
@@ -36,6 +37,7 @@ var events = map[Kind]string{
 	KindLoginFailed:      "security.login_failed",
 	KindWebhookTest:      "webhook.test",
 	KindWebhookDisabled:  "webhook.disabled",
+	KindTokenRotated:     "security.token_rotated",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

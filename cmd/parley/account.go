@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -15,10 +14,8 @@ import (
 	"parley.im/parley/store/sqlite"
 )
 
-const (
-	tokenSize = 48              // bytes of an account's secret token
-	idleAfter = 5 * time.Minute // when an account's files are closed for a while
-)
+// idleAfter is when an account's files are closed for a while.
+const idleAfter = 5 * time.Minute
 
 // An account is one customer of the installation.
 type account struct {
@@ -43,7 +40,6 @@ type account struct {
 	keys  *keys.Account
 	store store.Account
 	auth  *auth.Account
-	token string // the secret token: 96 hexadecimal digits
 }
 
 func (i *installation) newAccount(f *conf.File, c conf.Account, before *account) *account {
@@ -113,11 +109,7 @@ func (a *account) openAll(ctx context.Context) (err error) {
 		return err
 	}
 	a.store = st
-	if a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now); err != nil {
-		return err
-	}
-	token, err := st.Secret(ctx, "token", tokenSize)
-	a.token = hex.EncodeToString(token)
+	a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now)
 	return err
 }
 

@@ -31,7 +31,7 @@ func accountCommands() []command {
 			does: "Shows an account.",
 			options: []option{
 				configOption, setOption, jsonOption,
-				{name: "secret", does: "shows the account's secret token, with which webhooks are signed, and nothing else unless with -json"},
+				{name: "secret", does: "shows the account's secret token, with which webhooks are signed, and nothing else unless with -json; while the one before it is good, that is on a second line, with until when"},
 			},
 			run: accountShow,
 		},
@@ -50,6 +50,16 @@ func accountCommands() []command {
 			does:    "Begins anew with passwords: from now on they are hashed auth.iterations times, and every agent needs another one.",
 			more:    "Until 'parley agent passwd' has set it, an agent cannot sign in: the server never knew the old password.",
 			options: []option{configOption, setOption}, run: accountReissue,
+		},
+		{
+			name: "account rotate-token", args: "ID",
+			does: "Gives an account another secret token, and prints it.",
+			more: "Webhooks are signed with it at once, and with the old one beside it (x-parley-hmac-sha1-previous) until that is good no more.",
+			options: []option{
+				configOption, setOption, jsonOption,
+				{name: "overlap", value: "TIME", does: "for how long the old one is good, at most 168h; 24h"},
+			},
+			run: accountRotateToken,
 		},
 		{
 			name: "account delete", args: "ID",
@@ -151,8 +161,7 @@ func accountShow(ctx context.Context, c *call) error {
 		case c.on("json"):
 			return c.printJSON(a)
 		case c.on("secret"):
-			_, err := fmt.Fprintln(c.stdout, a.Token)
-			return err
+			return c.printToken(&a)
 		}
 		return c.table(a.print)
 	})

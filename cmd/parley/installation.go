@@ -48,7 +48,8 @@ type live interface {
 	AgentDeleted(account string, a store.Agent)
 	// CredentialsChanged: the agent has another password; sessions of the old one end.
 	CredentialsChanged(account string, a store.Agent)
-	// WebhooksChanged: an endpoint was added or deleted.
+	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
+	// token.
 	WebhooksChanged(account string)
 	// AccountsChanged: the configuration names other accounts; see reload. It returns
 	// when those that were removed are closed.

@@ -26,12 +26,16 @@ type accountInfo struct {
 	Declared  string `json:"declared"`            // where: "parley.toml:14"
 
 	// Of a single account only.
-	Agents     *int   `json:"agents,omitempty"`
-	Webhooks   *int   `json:"webhooks,omitempty"`
-	Iterations int    `json:"iterations,omitempty"`
-	Configured int    `json:"iterations_configured,omitempty"` // if another number is
-	Stale      int    `json:"stale,omitempty"`                 // passwords to be set anew
-	Token      string `json:"secret,omitempty"`                // if it was asked for
+	Agents     *int `json:"agents,omitempty"`
+	Webhooks   *int `json:"webhooks,omitempty"`
+	Iterations int  `json:"iterations,omitempty"`
+	Configured int  `json:"iterations_configured,omitempty"` // if another number is
+	Stale      int  `json:"stale,omitempty"`                 // passwords to be set anew
+
+	// If it was asked for.
+	Token         string     `json:"secret,omitempty"`
+	PreviousToken string     `json:"previous_secret,omitempty"`
+	PreviousUntil *time.Time `json:"previous_until,omitempty"`
 }
 
 func (o *operator) accountInfo(a *account) accountInfo {
@@ -81,9 +85,9 @@ func (o *operator) showAccount(r *http.Request) (any, error) {
 		info.Configured = configured
 	}
 	if r.FormValue("secret") != "" {
-		info.Token = a.token
+		err = info.withToken(r.Context(), a)
 	}
-	return info, nil
+	return info, err
 }
 
 // reissueAccount begins a new generation of passwords. Sessions go on; nobody signs in

@@ -159,9 +159,9 @@ func (o *operator) rotateWebhook(r *http.Request) (any, error) {
 	if err := decode(r, &in); err != nil {
 		return nil, err
 	}
-	overlap, err := time.ParseDuration(in.Overlap)
-	if err != nil || overlap < 0 || overlap > overlapMax {
-		return nil, refuse("the old secret can be good for 0s to %v more, not %q", overlapMax, in.Overlap)
+	overlap, err := parseOverlap(in.Overlap)
+	if err != nil {
+		return nil, err
 	}
 	secret := newWebhookSecret()
 	shown, err := o.withWebhook(r, func(e *store.Endpoint) error {
@@ -178,6 +178,15 @@ func (o *operator) rotateWebhook(r *http.Request) (any, error) {
 	info := shown.(webhookInfo)
 	info.Secret = secret
 	return info, nil
+}
+
+// parseOverlap reads how long an old secret is good beside the new one.
+func parseOverlap(text string) (time.Duration, error) {
+	overlap, err := time.ParseDuration(text)
+	if err != nil || overlap < 0 || overlap > overlapMax {
+		return 0, refuse("the old secret can be good for 0s to %v more, not %q", overlapMax, text)
+	}
+	return overlap, nil
 }
 
 func newWebhookSecret() string { return "whsec_" + base64.StdEncoding.EncodeToString(random(32)) }
@@ -243,10 +252,7 @@ func webhookSet(ctx context.Context, c *call) error {
 }
 
 func webhookRotate(ctx context.Context, c *call) error {
-	overlap := "24h"
-	if c.on("overlap") {
-		overlap = c.text("overlap")
-	}
+	overlap := c.overlap()
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
 		var info webhookInfo
 		if err := cl.do(ctx, "POST", path+"/rotate", map[string]string{"overlap": overlap}, &info); err != nil {

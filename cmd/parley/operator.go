@@ -31,6 +31,7 @@ func newOperator(i *installation) *operator {
 	o.handle("PUT /v1/accounts/{account}/disabled", o.disableAccount)
 	o.handle("DELETE /v1/accounts/{account}", o.deleteAccount)
 	o.handle("POST /v1/accounts/{account}/reissue", o.reissueAccount)
+	o.handle("POST /v1/accounts/{account}/rotate-token", o.rotateToken)
 
 	o.handle("GET /v1/agents", o.listAgents)
 	o.handle("POST /v1/agents", o.addAgent)

@@ -432,6 +432,53 @@ func TestWebhooks(t *testing.T) {
 	})
 }
 
+// VIV-7: the token is shown and rotated by the operator's commands, and both are shown until
+// the old one is good no more.
+func TestAccountRotateToken(t *testing.T) {
+	both(t, func(t *testing.T, _, config string, list func() []string) {
+		show := func() (a accountInfo) {
+			t.Helper()
+			out := must(t, "", "account", "show", "-secret", "-json", "desk", "-config", config)
+			if err := json.Unmarshal([]byte(out), &a); err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		first := show()
+		if first.PreviousToken != "" || first.PreviousUntil != nil {
+			t.Errorf("before any rotation: %+v", first)
+		}
+		out := must(t, "", "account", "rotate-token", "desk", "-config", config)
+		told(t, list, "webhooks of desk")
+		second := show()
+		if second.Token == first.Token || len(second.Token) != 96 || second.PreviousToken != first.Token || second.PreviousUntil == nil ||
+			time.Until(*second.PreviousUntil) > 24*time.Hour || time.Until(*second.PreviousUntil) < 23*time.Hour {
+			t.Errorf("after the rotation: %+v", second)
+		}
+		want := second.Token + "\n" + first.Token + "  until " + second.PreviousUntil.Format(time.RFC3339) + "\n"
+		same(t, "what is printed", []string{out, must(t, "", "account", "show", "-secret", "desk", "-config", config)}, []string{want, want})
+		if out := must(t, "", "account", "show", "-json", "desk", "-config", config); strings.Contains(out, second.Token) || strings.Contains(out, first.Token) {
+			t.Errorf("a token is shown to who did not ask for it: %s", out)
+		}
+		refused(t, "0s to 168h", "", "account", "rotate-token", "-overlap", "169h", "desk", "-config", config)
+		must(t, "", "account", "rotate-token", "-overlap", "0s", "desk", "-config", config)
+		if third := show(); third.PreviousToken != "" || third.Token == second.Token {
+			t.Errorf("rotated without an overlap: %+v", third)
+		}
+
+		// It is told, and nothing of it but until when.
+		out = must(t, "", "conversation", "list", "-json", "-config", config)
+		var conversations []conversationInfo
+		if err := json.Unmarshal([]byte(out), &conversations); err != nil || len(conversations) != 1 {
+			t.Fatalf("conversations: %s, want the journal", out)
+		}
+		out = must(t, "", "conversation", "show", fmt.Sprint(conversations[0].ID), "-json", "-config", config)
+		if strings.Count(out, "security.token_rotated") != 2 || strings.Contains(out, second.Token) || strings.Contains(out, first.Token) {
+			t.Errorf("journal: %s, want two rotations and no token", out)
+		}
+	})
+}
+
 func TestWebhooksAreBounded(t *testing.T) {
 	_, config := quickstarted(t, "desk.example")
 	serving(t, config)

@@ -238,7 +238,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 	v := &service{stop: stop, done: make(chan struct{})}
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
-		err := s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Token: a.token, Store: a.store})
+		err := s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store})
 		if err != nil && !errors.Is(err, context.Canceled) {
 			s.log.Error("webhooks stopped", "account", a.id, "err", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/sqlite/conn"
 )
 
 // Append queues a batch and returns at once; b.Done is called later, by the
@@ -18,6 +19,20 @@ func (a *Account) Append(b *store.Batch) {
 		b.Err = store.ErrUnavailable
 		b.Done(b)
 	}
+}
+
+// appendWith appends a batch and does another write in the same transaction: all of it, or
+// nothing. It waits until that is durable.
+func (a *Account) appendWith(b *store.Batch, do func(*conn.Conn) error) error {
+	a.used.Store(true)
+	decided := make(chan struct{})
+	b.Done = func(*store.Batch) { close(decided) }
+	it := item{batch: b, write: &write{do: do}, err: a.check(b)}
+	if !a.queue.put(it) {
+		return store.ErrUnavailable
+	}
+	<-decided
+	return b.Err
 }
 
 // check finds what a programmer got wrong.

@@ -19,7 +19,7 @@ const (
 // lazyWait is how long what nobody waits for is left to gather company.
 const lazyWait = 50 * time.Millisecond
 
-// An item waits for the writer: a batch of records, or any other write.
+// An item waits for the writer: a batch of records, any other write, or both at once.
 type item struct {
 	batch   *store.Batch
 	repeat  int64   // of a batch of one
@@ -31,7 +31,7 @@ type item struct {
 // A write is a change that is not a record.
 type write struct {
 	do   func(*conn.Conn) error
-	done chan error // holds one; nil where nobody waits
+	done chan error // holds one; nil where nobody waits, or a batch tells
 }
 
 // weight is how much of a group an item takes.
@@ -100,7 +100,10 @@ func (q *queue) put(it item) bool {
 }
 
 func (it *item) lazy() bool {
-	return it.batch != nil && it.batch.Lazy || it.write != nil && it.write.done == nil
+	if it.batch != nil {
+		return it.batch.Lazy
+	}
+	return it.write.done == nil
 }
 
 // wakeLater makes what waits urgent after a while; q.mu is held.

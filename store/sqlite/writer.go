@@ -158,6 +158,11 @@ func (w *writer) apply(it *item) error {
 			return nil
 		}
 	}
+	if it.write != nil {
+		if err := w.other(it); err != nil || it.err != nil {
+			return err
+		}
+	}
 	for i := range it.batch.Ops {
 		if err := w.append(&it.batch.Ops[i], it.repeatAt(i)); err != nil {
 			return err

@@ -81,11 +81,11 @@ func credentialsAreKept(t *testing.T, open Open) {
 
 func secretsAndSettings(t *testing.T, open Open) {
 	a, reopen := open(t)
-	token, err := a.Secret(t.Context(), "token", 48)
+	token, err := a.Secret(t.Context(), "id", 32)
 	must(t, err)
 	salt, err := a.Secret(t.Context(), "salt", 32)
 	must(t, err)
-	if len(token) != 48 || len(salt) != 32 || bytes.Equal(token[:32], salt) {
+	if len(token) != 32 || len(salt) != 32 || bytes.Equal(token[:32], salt) {
 		t.Error("secrets are not what was asked for")
 	}
 	_, err = a.Setting(t.Context(), "color")
@@ -93,9 +93,9 @@ func secretsAndSettings(t *testing.T, open Open) {
 	must(t, a.SetSetting(t.Context(), "color", "blue"))
 	must(t, a.SetSetting(t.Context(), "color", "green"))
 	a = reopen()
-	again, err := a.Secret(t.Context(), "token", 48)
+	again, err := a.Secret(t.Context(), "id", 32)
 	must(t, err)
-	want(t, "the token is the same after a start", bytes.Equal(again, token), true)
+	want(t, "the secret is the same after a start", bytes.Equal(again, token), true)
 	color, err := a.Setting(t.Context(), "color")
 	must(t, err)
 	want(t, "the setting", color, "green")

@@ -57,6 +57,7 @@ func Run(t *testing.T, open Open) {
 		{"SecretsAndSettings", secretsAndSettings},
 		{"ArchiveIDsAreEachViewersOwn", archiveIDs},
 		{"EndpointsAdvance", endpointsAdvance},
+		{"TokenIsRotated", tokenIsRotated},
 		{"AttemptsAreKept", attemptsAreKept},
 		{"ResumesAreTakenOnce", resumesAreTakenOnce},
 		{"TranscriptIsWhole", transcriptIsWhole},

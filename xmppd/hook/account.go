@@ -10,7 +10,6 @@ import (
 type Account struct {
 	ID     string
 	Domain string
-	Token  string // the secret token: 96 hexadecimal digits
 	Store  Store
 }
 
@@ -21,6 +20,8 @@ type Store interface {
 	Read(ctx context.Context, after store.Ordinal, max int, yield func(*store.Entry) error) error
 	Entries(ctx context.Context, ordinals []store.Ordinal, yield func(*store.Entry) error) error
 	ArchiveID(viewer store.AgentID, o store.Ordinal) string
+
+	Token(ctx context.Context) (store.Token, error)
 
 	store.Journaler // is told of an endpoint that is disabled
 

@@ -11,7 +11,7 @@ import (
 )
 
 func desk(s Store) Account {
-	return Account{ID: "desk", Domain: "desk.example", Token: sampleToken, Store: s}
+	return Account{ID: "desk", Domain: "desk.example", Store: s}
 }
 
 // named is a store that knows one id for every record, and nothing else.

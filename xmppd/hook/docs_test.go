@@ -27,6 +27,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	failed := event(store.KindLoginFailed,
 		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
 	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
+	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
 	page, err := os.ReadFile("../../docs/webhooks.md")
@@ -39,7 +40,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 		shape shape
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
-		{available, shape{}}, {failed, shape{}}, {disabled, shape{}}, {test, shape{}},
+		{available, shape{}}, {failed, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/store"
@@ -18,6 +19,7 @@ type feed struct {
 	log     *slog.Logger
 	tail    *tail // shared by the workers
 	workers map[string]*worker
+	token   atomic.Pointer[store.Token] // shared by the workers; set by refresh
 	wg      sync.WaitGroup
 }
 
@@ -56,9 +58,14 @@ func (f *feed) run(ctx context.Context, reload <-chan struct{}) error {
 	}
 }
 
-// refresh makes the workers agree with the store's list of endpoints. Endpoints
-// that did not change are left alone.
+// refresh makes the workers agree with the store's list of endpoints, and sign with its
+// token. Endpoints that did not change are left alone.
 func (f *feed) refresh(ctx context.Context) error {
+	token, err := f.account.Store.Token(ctx)
+	if err != nil {
+		return err
+	}
+	f.token.Store(&token)
 	wanted, err := f.enabled(ctx)
 	if err != nil {
 		return err

@@ -25,8 +25,9 @@ type ledger struct {
 
 	advanced chan store.Progress // gets each progress that was kept, if there is room
 
-	mu   sync.Mutex
-	deaf error // what Advance answers instead of keeping anything
+	mu      sync.Mutex
+	rotated bool
+	deaf    error // what Advance answers instead of keeping anything
 }
 
 func newLedger(t testing.TB) *ledger {
@@ -119,6 +120,30 @@ func (l *ledger) with(e store.Endpoint) *ledger {
 		l.t.Fatal(err)
 	}
 	return l
+}
+
+// Token is the one of the format's vectors, until the account has another.
+func (l *ledger) Token(ctx context.Context) (store.Token, error) {
+	t, err := l.Account.Token(ctx)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.rotated {
+		t.Value = sampleToken
+	}
+	return t, err
+}
+
+// rotate gives the account another token.
+func (l *ledger) rotate(overlap time.Duration) store.Token {
+	l.t.Helper()
+	t, err := l.RotateToken(l.t.Context(), time.Now().Add(overlap), []byte(`{}`))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rotated = true
+	return t
 }
 
 // refuse has Advance answer err; nil ends that.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/store"
@@ -20,8 +21,8 @@ type poster struct {
 	url, secret string
 	previous    string // secret, until
 	until       time.Time
-	auth        string // the header's value; "" is none
-	token       string
+	auth        string                       // the header's value; "" is none
+	token       *atomic.Pointer[store.Token] // the account's, as it is now
 	hub         bool
 	host        string
 	account     string
@@ -30,10 +31,10 @@ type poster struct {
 	transport   *http.Transport
 }
 
-func newPoster(s *Sender, a *Account, e *store.Endpoint) *poster {
+func newPoster(s *Sender, a *Account, token *atomic.Pointer[store.Token], e *store.Endpoint) *poster {
 	t := s.transport()
 	p := &poster{
-		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: a.Token, hub: e.Hub,
+		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: token, hub: e.Hub,
 		host: s.c.Host, account: a.ID, timeout: s.c.Timeout,
 		transport: t,
 		client: &http.Client{
@@ -106,13 +107,14 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 	if err != nil {
 		return nil, err
 	}
+	token := p.token.Load()
 	for _, h := range [...][2]string{
 		{"Content-Type", "application/json; charset=utf-8"},
 		{"User-Agent", "Parley-Webhooks/1"},
 		{"Webhook-Id", e.id},
 		{"Webhook-Timestamp", strconv.FormatInt(at.Unix(), 10)},
 		{"Webhook-Signature", p.signatures(e, at)},
-		{"X-Vvc-Hmac", HMAC(p.token, e.body)},
+		{"X-Vvc-Hmac", HMAC(token.Value, e.body)},
 		{"X-Vvc-Host", p.host},
 		{"X-Vvc-Acct", p.account},
 		{"X-Parley-Event", e.name},
@@ -120,6 +122,9 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 		{"X-Parley-Delivery", delivery},
 	} {
 		req.Header.Set(h[0], h[1])
+	}
+	if old := token.Old(at); old != "" {
+		req.Header.Set("X-Parley-Hmac-Sha1-Previous", HMAC(old, e.body))
 	}
 	if p.hub {
 		req.Header.Set("X-Hub-Signature", "sha1="+req.Header.Get("X-Vvc-Hmac"))

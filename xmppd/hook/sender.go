@@ -34,7 +34,8 @@ func (s *Sender) Run(ctx context.Context, a Account) error {
 	return f.run(ctx, s.reload(a.ID))
 }
 
-// Reload tells the account's Run that endpoints were added, changed or removed.
+// Reload tells the account's Run that endpoints were added, changed or removed, or that
+// the account has another token.
 // It does not wait, and it is kept if Run has not begun.
 func (s *Sender) Reload(accountID string) {
 	select {

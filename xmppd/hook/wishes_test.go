@@ -49,6 +49,44 @@ func TestBothSecretsSignForAWhile(t *testing.T) {
 	})
 }
 
+// VIV-7: a new token signs at once, without a restart, and the old one beside it while it is
+// good; a restart changes nothing about that.
+func TestBothTokensSignForAWhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		sender, stop := start(t, s.c, desk(s.m))
+		s.changed(func(e *store.Endpoint) { e.Events = []string{"message.created"} })
+		sender.Reload("desk")
+		s.m.say("one")
+		pass(time.Second)
+		token := s.m.rotate(24 * time.Hour)
+		sender.Reload("desk")
+		s.m.say("two")
+		pass(time.Minute)
+		stop()
+		_, stop = start(t, s.c, desk(s.m))
+		defer stop()
+		s.m.say("three")
+		pass(25 * time.Hour)
+		s.m.say("four")
+		pass(time.Second)
+		got := s.all()
+		if len(got) != 4 {
+			t.Fatalf("%d requests, want 4", len(got))
+		}
+		for i, want := range []struct{ token, old string }{
+			{sampleToken, ""}, {token.Value, token.Previous}, {token.Value, token.Previous}, {token.Value, ""},
+		} {
+			if h := got[i].header.Get("x-vvc-hmac"); h != HMAC(want.token, got[i].body) {
+				t.Errorf("request %d: x-vvc-hmac is not of the right token", i)
+			}
+			old := got[i].header.Values("x-parley-hmac-sha1-previous")
+			if want.old == "" && len(old) > 0 || want.old != "" && (len(old) != 1 || old[0] != HMAC(want.old, got[i].body)) {
+				t.Errorf("request %d: x-parley-hmac-sha1-previous is %q", i, old)
+			}
+		}
+	})
+}
+
 // What a receiver wants to see besides the signature is there on every attempt, and a thin
 // body says nothing of what was said.
 func TestWhatTheReceiverWants(t *testing.T) {

@@ -88,7 +88,7 @@ func newWorker(f *feed, e store.Endpoint) *worker {
 	w := &worker{
 		c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
 		endpoint: e, shape: shape{thin: e.Thin || thinOnly(e.URL), vivocha: e.Vivocha},
-		poster:  newPoster(f.s, f.account, &e),
+		poster:  newPoster(f.s, f.account, &f.token, &e),
 		log:     f.log.With("hook", e.ID),
 		wake:    make(chan struct{}, 1),
 		results: make(chan result, f.s.c.Concurrency),
