@@ -24,6 +24,7 @@ func (f *File) check() Faults {
 	f.checkListen(add)
 	f.checkAccounts(add)
 	f.checkContact(add)
+	f.checkHosts(add)
 	for i, c := range f.Certificates {
 		key := element("certificate", i)
 		if c.Cert == "" {

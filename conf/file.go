@@ -45,6 +45,9 @@ type File struct {
 	Retention Retention `toml:"retention"`
 	// How events are sent to the receivers that accounts name.
 	Webhook Webhook `toml:"webhook"`
+	// Under which names the server is reached from outside, where it has to tell them. Each is an
+	// https origin.
+	Hosts Hosts `toml:"hosts"`
 	// What the server tells its operator, on standard error.
 	Log Log `toml:"log"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
@@ -200,6 +203,13 @@ type Webhook struct {
 	Connect time.Duration `toml:"connect" default:"'5s'" min:"1s"`
 	// Events on the way to one receiver at the same time.
 	Concurrency int `toml:"concurrency" default:"8" min:"1"`
+}
+
+// Hosts is the table [hosts].
+type Hosts struct {
+	// The API, as in "https://desk.example:8443": what is too long for a webhook then names the
+	// place where all of it can be read. "" gives no such place.
+	API string `toml:"api" default:"''"`
 }
 
 // Log is the table [log].

@@ -149,7 +149,7 @@ func (s *server) hookConfig(f *conf.File, w world) hook.Config {
 	c := hook.Config{
 		Timeout: f.Webhook.Timeout, Connect: f.Webhook.Connect, Drain: hooksDrain,
 		Concurrency: f.Webhook.Concurrency, Allow: f.Webhook.Allow, Ports: f.Webhook.Ports,
-		Own: s.own, Log: s.log,
+		API: f.Hosts.API, Own: s.own, Log: s.log,
 	}
 	w.hook(&c)
 	return c

@@ -15,7 +15,8 @@ import (
 )
 
 const (
-	// maxBody bounds a body; what is longer loses the end of its text.
+	// maxBody bounds a body; what is longer loses the end of its text, and says where all of it
+	// is to be had.
 	maxBody = 20_000
 	// maxField bounds what a client chose freely besides the text, so that cutting
 	// the text is enough.
@@ -49,6 +50,7 @@ type (
 		Type      string `json:"type"`
 		Thin      bool   `json:"thin,omitempty"`
 		Truncated bool   `json:"truncated,omitempty"`
+		URL       string `json:"url,omitempty"` // of the whole record, where this is not all of it
 		content
 	}
 	// content is what thin bodies leave out.
@@ -62,8 +64,9 @@ type (
 
 // A shape is how an endpoint wants its bodies.
 type shape struct {
-	thin    bool // who wrote to whom, without what was said: what may go over plain http
-	vivocha bool // see vivocha.go
+	thin    bool   // who wrote to whom, without what was said: what may go over plain http
+	vivocha bool   // see vivocha.go
+	api     string // an origin; see Config.API
 }
 
 // Body is the JSON that an https endpoint gets for the record e: compact, its
@@ -114,13 +117,18 @@ func (s shape) renderMessage(env envelope, e *store.Entry) ([]byte, error) {
 	}
 	env.Data = &data
 	b, err := s.encode(env)
-	if err == nil && len(b) > maxBody && out.Text != nil {
-		out.Truncated = true
-		over := len(b) + len(`"truncated":true,`) - maxBody
-		*out.Text = shorten(*out.Text, over)
-		b, err = s.encode(env)
+	if err != nil || len(b) <= maxBody && !out.Truncated {
+		return b, err
 	}
-	return b, err
+	out.Truncated = true
+	if s.api != "" {
+		out.URL = fmt.Sprintf("%s/v1/conversations/%d/records/%d", s.api, e.Conversation, e.N)
+	}
+	if b, err = s.encode(env); err != nil || len(b) <= maxBody || out.Text == nil {
+		return b, err
+	}
+	*out.Text = shorten(*out.Text, len(b)-maxBody)
+	return s.encode(env)
 }
 
 // fill takes what was said from the message's checked bytes (RFC 6121 §5.2).

@@ -110,7 +110,7 @@ func TestLongTextIsCutBetweenRunes(t *testing.T) {
 		long := strings.Repeat("i", 5000)
 		e := said(store.Message{Type: "chat", From: "anna@desk.example/phone", To: "ben@desk.example", ID: long, OriginID: long,
 			Inner: []byte("<subject>" + strings.Repeat("é", 40_000) + "</subject><body>" + c.text + "</body>")})
-		got, err := Body(&a, e)
+		got, err := shape{api: "https://desk.example:8443"}.render(&a, e)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,10 +122,32 @@ func TestLongTextIsCutBetweenRunes(t *testing.T) {
 		switch {
 		case len(got) > maxBody:
 			t.Errorf("%s: %d bytes, want at most %d", c.name, len(got), maxBody)
+		case m.URL != "https://desk.example:8443/v1/conversations/17/records/12":
+			t.Errorf("%s: all of it is at %q", c.name, m.URL)
 		case !m.Truncated || m.Text == nil || *m.Text == "":
 			t.Errorf("%s: truncated %v, with nothing of the text", c.name, m.Truncated)
 		case !strings.HasPrefix(c.text, *m.Text) || !utf8.ValidString(*m.Text) || !utf8.ValidString(m.Subject):
 			t.Errorf("%s: the text is not the beginning of what was said", c.name)
+		}
+	}
+}
+
+// Where the API cannot be reached from outside no place is named; nor where nothing is missing.
+func TestOnlyWhatIsCutNamesAPlace(t *testing.T) {
+	a := desk(named("00000000000000000000000003"))
+	for _, c := range []struct {
+		name, api, id, text string
+		want                bool
+	}{
+		{"nowhere", "", "a1", strings.Repeat("a", 30_000), false},
+		{"all of it", "https://api.example", "a1", "short", false},
+		{"a cut text", "https://api.example", "a1", strings.Repeat("a", 30_000), true},
+		{"a cut id", "https://api.example", strings.Repeat("i", 5000), "short", true},
+	} {
+		got, err := shape{api: c.api}.render(&a, said(store.Message{Type: "chat", ID: c.id, Inner: []byte("<body>" + c.text + "</body>")}))
+		if err != nil || strings.Contains(string(got), `"url":"https://api.example/v1/conversations/17/records/12"`) != c.want ||
+			strings.Contains(string(got), `"url"`) != c.want {
+			t.Errorf("%s: %s, %v", c.name, got, err)
 		}
 	}
 }

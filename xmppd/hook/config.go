@@ -28,6 +28,9 @@ type Config struct {
 
 	// Host is what x-vvc-host says; the account's domain if it is empty.
 	Host string
+	// API is the origin under which the REST API is reached, for what is too long for a body;
+	// empty is nowhere.
+	API string
 	// Dial replaces the guarded dialer. It is there for tests.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// Roots are the authorities that may vouch for a receiver; nil is the system's.
