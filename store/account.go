@@ -106,6 +106,8 @@ type Account interface {
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, value string) error
 
+	// Endpoints lists them by when they were made. One that was changed outside the server is
+	// Disabled, and has no Secret.
 	Endpoints(ctx context.Context) ([]Endpoint, error)
 	AddEndpoint(ctx context.Context, e Endpoint) error
 	// UpdateEndpoint changes what deliveries may change: Disabled, Why.

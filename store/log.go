@@ -114,6 +114,8 @@ type Entry struct {
 	Data         []byte // nil when Locked
 	// Locked is set when the record's secret is gone or cannot be had now.
 	Locked bool
+	// Tampered is set beside Locked when the record, or its secret, is not what was written.
+	Tampered bool
 }
 
 // A Page asks for a part of what one agent may see, in the order of ordinals.

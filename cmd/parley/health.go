@@ -33,7 +33,7 @@ type health struct {
 
 func newHealth(s *server) *health {
 	h := &health{server: s, set: metrics.NewSet()}
-	st := &s.xmpp.Stats
+	st, hooks := &s.xmpp.Stats, &s.hooks.Stats
 	for name, value := range map[string]func() int64{
 		"parley_connections_total":       st.Accepted.Load,
 		"parley_connections_refused":     st.Refused.Load,
@@ -45,6 +45,10 @@ func newHealth(s *server) *health {
 		"parley_sessions_too_slow_total": st.CutForSlowness.Load,
 		"parley_stores_unavailable":      func() int64 { return int64(len(h.troubles())) },
 		"parley_log_records":             h.records,
+
+		"parley_webhook_attempts_total":           hooks.Attempts.Load,
+		"parley_webhook_failures_total":           hooks.Failures.Load,
+		"parley_webhook_records_unreadable_total": hooks.Unreadable.Load,
 	} {
 		h.set.NewGauge(name, func() float64 { return float64(value()) })
 	}

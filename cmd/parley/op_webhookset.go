@@ -195,6 +195,9 @@ func newWebhookSecret() string { return "whsec_" + base64.StdEncoding.EncodeToSt
 // since, too.
 func (o *operator) enableWebhook(r *http.Request) (any, error) {
 	return o.withWebhook(r, func(e *store.Endpoint) error {
+		if e.Secret == "" {
+			return withHint(refuse("webhook %s has no secret any more: %s", e.ID, e.Why), "parley webhook rotate")
+		}
 		e.Disabled, e.Why = false, ""
 		return nil
 	})

@@ -238,10 +238,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 	v := &service{stop: stop, done: make(chan struct{})}
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
-		err := s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store})
-		if err != nil && !errors.Is(err, context.Canceled) {
-			s.log.Error("webhooks stopped", "account", a.id, "err", err)
-		}
+		s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store})
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()

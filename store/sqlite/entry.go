@@ -78,7 +78,7 @@ func (a *Account) unsealed(ctx context.Context, r *record, buf []byte) ([]byte, 
 	if !locked(err) {
 		return nil, err
 	}
-	e.Locked = true
+	e.Locked, e.Tampered = true, errors.Is(err, store.ErrTampered)
 	return nil, nil
 }
 

@@ -23,26 +23,22 @@ type feed struct {
 	wg      sync.WaitGroup
 }
 
-// listAgain is the pause before the list of endpoints is asked for again.
-const listAgain = 5 * time.Second
+// listAgain is the pause before the list of endpoints is asked for again; it grows.
+const (
+	listAgain     = 5 * time.Second
+	listAgainMost = 10 * time.Minute
+)
 
-func (f *feed) run(ctx context.Context, reload <-chan struct{}) error {
+func (f *feed) run(ctx context.Context, reload <-chan struct{}) {
 	defer f.wg.Wait()
-	if err := f.refresh(ctx); err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
-		return fmt.Errorf("webhooks of %s: %w", f.account.ID, err)
-	}
 	news := make(chan struct{}, 1)
 	defer f.account.Store.Watch(news)()
-	again := time.NewTimer(0)
-	again.Stop()
+	again, wait := time.NewTimer(0), listAgain
 	defer again.Stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-news:
 			for _, w := range f.workers {
 				w.rouse()
@@ -51,10 +47,14 @@ func (f *feed) run(ctx context.Context, reload <-chan struct{}) error {
 		case <-reload:
 		case <-again.C:
 		}
-		if err := f.refresh(ctx); err != nil && ctx.Err() == nil {
-			f.log.Warn("webhook endpoints cannot be listed", "err", err, "wait", listAgain)
-			again.Reset(listAgain)
+		err := f.refresh(ctx)
+		if err == nil || ctx.Err() != nil {
+			wait = listAgain
+			continue
 		}
+		f.log.Error("webhook endpoints cannot be listed", "err", err, "wait", wait)
+		again.Reset(wait)
+		wait = min(2*wait, listAgainMost)
 	}
 }
 

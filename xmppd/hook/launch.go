@@ -8,8 +8,12 @@ import (
 	"parley.im/parley/store"
 )
 
-// pause follows what the store could not do.
-const pause = 5 * time.Second
+// pause follows what the store could not do, and tellAgain is how often the log tells of it:
+// it may last for days.
+const (
+	pause     = 5 * time.Second
+	tellAgain = time.Hour
+)
 
 // full says whether so much has failed that nothing new is tried.
 func (w *worker) full() bool { return w.live >= w.c.rows }
@@ -36,10 +40,7 @@ func (w *worker) fill(ctx context.Context) bool {
 	}
 	entries, to, err := w.tail.read(ctx, w.pos)
 	if err != nil {
-		if ctx.Err() == nil {
-			w.log.Error("log cannot be read for webhooks", "id", w.pos, "err", err, "wait", pause)
-			w.hold = time.Now().Add(pause)
-		}
+		w.deaf(ctx, w.pos, err)
 		return false
 	}
 	now := time.Now()
@@ -48,14 +49,16 @@ func (w *worker) fill(ctx context.Context) bool {
 			to = e.Ordinal - 1
 			break
 		}
-		if !Wants(&w.endpoint, e) {
+		if !e.Tampered && !Wants(&w.endpoint, e) {
 			continue
 		}
-		if ev := w.prepare(e); ev != nil {
-			j := &job{ordinal: e.Ordinal, conversation: e.Conversation, due: eventTime(e, now), event: ev}
-			w.window = append(w.window, j)
-			w.order.join(j)
+		j := &job{ordinal: e.Ordinal, conversation: e.Conversation, due: eventTime(e, now)}
+		if !w.prepare(j, e) {
+			w.passBy(j, now)
+			continue
 		}
+		w.window = append(w.window, j)
+		w.order.join(j)
 	}
 	w.putOff(now)
 	more := to > w.pos
@@ -64,16 +67,31 @@ func (w *worker) fill(ctx context.Context) bool {
 	return more
 }
 
-// prepare renders an entry, or answers nil if there is nothing to send.
-func (w *worker) prepare(e *store.Entry) *event {
-	body, err := w.shape.render(w.account, e)
-	if err != nil {
-		w.log.Error("record cannot be sent as a webhook", "id", e.Ordinal, "err", err)
-		return nil
+// prepare renders an entry, and says whether that can be sent.
+func (w *worker) prepare(j *job, e *store.Entry) bool {
+	j.event = &event{
+		ordinal: e.Ordinal, conversation: e.Conversation, name: e.Kind.Event(), id: w.account.eventID(e.Ordinal),
 	}
-	return &event{
-		ordinal: e.Ordinal, conversation: e.Conversation, name: e.Kind.Event(),
-		id: w.account.eventID(e.Ordinal), body: body,
+	if e.Tampered {
+		return false // the store has told of it
+	}
+	var err error
+	if j.event.body, err = w.shape.render(w.account, e); err != nil {
+		w.log.Error("record cannot be sent as a webhook", "id", e.Ordinal, "err", err)
+	}
+	return err == nil
+}
+
+// deaf is what follows when the log cannot be read: another try, and a line now and then.
+func (w *worker) deaf(ctx context.Context, at store.Ordinal, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	now := time.Now()
+	w.hold = now.Add(pause)
+	if w.told.IsZero() || now.Sub(w.told) >= tellAgain {
+		w.told = now
+		w.log.Error("log cannot be read for webhooks", "id", at, "err", err, "wait", pause)
 	}
 }
 
@@ -125,19 +143,20 @@ func (w *worker) pick(now time.Time) *job {
 // reread gets the event of a row from the log. A record that was destroyed
 // meanwhile is settled.
 func (w *worker) reread(ctx context.Context, j *job) bool {
+	good := true
 	err := w.store.Entries(ctx, []store.Ordinal{j.ordinal}, func(e *store.Entry) error {
-		if !e.Locked {
-			j.event = w.prepare(e)
+		if !e.Locked || e.Tampered {
+			good = w.prepare(j, e)
 		}
 		return nil
 	})
 	switch {
 	case err != nil && !gone(err):
-		if ctx.Err() == nil {
-			w.log.Error("log cannot be read for webhooks", "id", j.ordinal, "err", err, "wait", pause)
-			w.hold = time.Now().Add(pause)
-		}
+		w.deaf(ctx, j.ordinal, err)
 		w.rows.add(j)
+		return false
+	case !good:
+		w.passBy(j, time.Now())
 		return false
 	case j.event == nil:
 		w.settleRow(j)

@@ -20,6 +20,7 @@ import (
 type ledger struct {
 	store.Account
 	t       testing.TB
+	dir     string
 	pair    store.Conversation // of the two agents
 	journal store.Conversation
 
@@ -44,7 +45,7 @@ func newLedger(t testing.TB) *ledger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { a.Close() })
-	l := &ledger{Account: a, t: t, advanced: make(chan store.Progress, 10_000)}
+	l := &ledger{Account: a, t: t, dir: dir, advanced: make(chan store.Progress, 10_000)}
 	if l.journal, err = a.Journal(ctx); err != nil {
 		t.Fatal(err)
 	}

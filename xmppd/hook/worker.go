@@ -29,6 +29,7 @@ const (
 // A worker serves one endpoint. Its run owns all that is not marked otherwise.
 type worker struct {
 	// Fixed once it is made.
+	s        *Sender
 	c        *Config
 	account  *Account
 	store    Store
@@ -56,6 +57,7 @@ type worker struct {
 	probe   time.Time     // with too many rows, nothing is tried early before
 	strikes int           // failures since something was delivered last
 	failing time.Time     // since when every attempt has failed; zero if the last did not
+	told    time.Time     // when the log was told last that the store's cannot be read
 	warned  bool          // the log tells of it
 	noted   bool          // the store has failing
 	over    bool          // the endpoint is disabled or gone
@@ -86,7 +88,7 @@ type result struct {
 
 func newWorker(f *feed, e store.Endpoint) *worker {
 	w := &worker{
-		c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
+		s: f.s, c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
 		endpoint: e, shape: shape{thin: e.Thin || thinOnly(e.URL), vivocha: e.Vivocha, api: f.s.c.API},
 		poster:  newPoster(f.s, f.account, &f.token, &e),
 		log:     f.log.With("hook", e.ID),
