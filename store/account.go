@@ -123,6 +123,10 @@ type Account interface {
 	// SendAgain has events sent to an endpoint as if they had just happened, whether they
 	// were delivered, wait, or were given up.
 	SendAgain(ctx context.Context, endpoint string, ordinals []Ordinal, now time.Time) error
+	// ForgetDeliveries deletes what endpoints were given up for, of what was tried first
+	// before then, and of their delivery logs what is from before then. It answers how much
+	// that was.
+	ForgetDeliveries(ctx context.Context, before time.Time) (int, error)
 	// Within says after which ordinal and up to which all records of a time are, others
 	// perhaps among them.
 	Within(ctx context.Context, start, end time.Time) (after, last Ordinal, err error)

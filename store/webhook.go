@@ -50,7 +50,7 @@ type Retry struct {
 	First    time.Time // when it was tried first
 }
 
-// An Attempt is one try to deliver, as the delivery log keeps it.
+// An Attempt is one try to deliver, as the delivery log keeps it: an endpoint's newest 10,000.
 type Attempt struct {
 	ID           string // "dlv_…"
 	Endpoint     string

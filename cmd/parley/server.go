@@ -238,7 +238,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 	v := &service{stop: stop, done: make(chan struct{})}
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
-		s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store})
+		s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store, Keep: a.keep})
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -107,6 +107,9 @@ func (a *Account) rotateToken(ctx context.Context, until time.Time, event []byte
 			}
 			return err
 		}
+		if !until.After(a.now()) {
+			return db.Exec("DELETE FROM secret WHERE name = ?", previousSecret)
+		}
 		return db.Exec("INSERT OR REPLACE INTO secret (name, sealed) VALUES (?, ?)", previousSecret, previous)
 	})
 }

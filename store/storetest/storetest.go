@@ -58,6 +58,7 @@ func Run(t *testing.T, open Open) {
 		{"ArchiveIDsAreEachViewersOwn", archiveIDs},
 		{"EndpointsAdvance", endpointsAdvance},
 		{"TokenIsRotated", tokenIsRotated},
+		{"OldDeliveriesAreForgotten", oldDeliveriesAreForgotten},
 		{"AttemptsAreKept", attemptsAreKept},
 		{"ResumesAreTakenOnce", resumesAreTakenOnce},
 		{"TranscriptIsWhole", transcriptIsWhole},

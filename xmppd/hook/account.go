@@ -2,6 +2,7 @@ package hook
 
 import (
 	"context"
+	"time"
 
 	"parley.im/parley/store"
 )
@@ -11,6 +12,9 @@ type Account struct {
 	ID     string
 	Domain string
 	Store  Store
+	// Keep is how long what was said is kept, and with it what is known of deliveries; 0 is
+	// for ever.
+	Keep time.Duration
 }
 
 // A Store is what the sender needs of a store.Account.
@@ -28,6 +32,7 @@ type Store interface {
 	Endpoints(ctx context.Context) ([]store.Endpoint, error)
 	UpdateEndpoint(ctx context.Context, e store.Endpoint) error
 	Retries(ctx context.Context, endpoint string) ([]store.Retry, error)
+	ForgetDeliveries(ctx context.Context, before time.Time) (int, error)
 	Advance(ctx context.Context, p store.Progress) error
 
 	// Setting and SetSetting keep since when an endpoint fails.

@@ -35,6 +35,8 @@ func (f *feed) run(ctx context.Context, reload <-chan struct{}) {
 	defer f.account.Store.Watch(news)()
 	again, wait := time.NewTimer(0), listAgain
 	defer again.Stop()
+	old := time.NewTimer(forgetFirst)
+	defer old.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -43,6 +45,10 @@ func (f *feed) run(ctx context.Context, reload <-chan struct{}) {
 			for _, w := range f.workers {
 				w.rouse()
 			}
+			continue
+		case <-old.C:
+			f.forget(ctx)
+			old.Reset(forgetEvery)
 			continue
 		case <-reload:
 		case <-again.C:
