@@ -127,6 +127,16 @@ func (s *Server) CredentialsChanged(accountID string, g store.Agent) {
 	}
 }
 
+// CredentialRevoked ends the sessions that were signed in with one of an agent's
+// credentials, which is good no more.
+func (s *Server) CredentialRevoked(accountID string, g store.Agent, credential int64) {
+	if a := s.accountByID(accountID); a != nil {
+		if agent := a.agent(g.Name); agent != nil {
+			agent.revoke(credential)
+		}
+	}
+}
+
 func (s *Server) accountByID(id string) *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -46,8 +46,9 @@ type agent struct {
 	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
 	comings  comings
-	past     []pastStream // streams that can't be resumed any more, the newest last
-	changed  int64        // the moment when her credentials were changed last
+	past     []pastStream   // streams that can't be resumed any more, the newest last
+	changed  int64          // the moment when her credentials were changed last
+	revoked  map[int64]bool // ids of credentials that are good no more, since the server's start
 
 	rosterMoves int // changes of her roster that have begun or ended: odd while one is under way
 }
@@ -103,6 +104,8 @@ func (g *agent) tryJoin(s *Session, limit int) (old *Session, err error) {
 		return nil, wire.StreamError{Condition: wire.NotAuthorized}
 	case g.changed > s.since:
 		return nil, staleSignIn
+	case g.revoked[s.credential.Load()]:
+		return nil, revokedSignIn
 	case g.account.closing.Load():
 		return nil, wire.StreamError{Condition: wire.SystemShutdown}
 	}

@@ -47,9 +47,10 @@ type negotiation struct {
 	in     *wire.Reader
 	leaf   *x509.Certificate
 
-	deadline time.Time // for all of it
-	began    int64     // the moment when the sign-in that succeeded began
-	password int64     // the id of the password that it was done with; 0 for a device's secret
+	deadline   time.Time // for all of it
+	began      int64     // the moment when the sign-in that succeeded began
+	password   int64     // the id of the password that it was done with; 0 for a device's secret
+	credential int64     // the id of what it was done with
 
 	from    string // whose stream it is, as the client said with SASL2: a bare JID; "" if it did not
 	sasl    string // the namespace of the sign-in: nsSASL or nsSASL2
@@ -332,7 +333,7 @@ func (n *negotiation) signedIn(g store.Agent, c store.Credential, mechanism stri
 	case n.sasl == nsSASL2 && n.from != "" && n.from != a.bare:
 		return errNotHers
 	}
-	n.password = 0
+	n.password, n.credential = 0, c.ID
 	if c.Device == "" {
 		n.password = c.ID
 	}

@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
@@ -14,6 +15,7 @@ import (
 var (
 	passwordChanged = wire.StreamError{Condition: wire.Reset, Text: "the password was changed; sign in again"}
 	staleSignIn     = wire.StreamError{Condition: wire.NotAuthorized, Text: "the password was changed; sign in again"}
+	revokedSignIn   = wire.StreamError{Condition: wire.NotAuthorized, Text: "this device may sign in no more"}
 )
 
 // credentialsChanged notes that sign-ins that have begun before now count no more, and
@@ -23,6 +25,38 @@ func (g *agent) credentialsChanged() (moment int64) {
 	defer g.mu.Unlock()
 	g.changed = g.account.server.moments.Add(1)
 	return g.changed
+}
+
+// refuses is what a sign-in that began at that moment, with that credential, is told if it
+// counts no more.
+func (g *agent) refuses(moment, credential int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.changed > moment:
+		return staleSignIn
+	case g.revoked[credential]:
+		return revokedSignIn
+	}
+	return nil
+}
+
+// revoke lets nobody in any more with a credential, and ends its sessions, and those of
+// which it isn't known what they were signed in with.
+func (g *agent) revoke(credential int64) {
+	g.mu.Lock()
+	if g.revoked == nil {
+		g.revoked = make(map[int64]bool)
+	}
+	g.revoked[credential] = true
+	g.mu.Unlock()
+	var wg sync.WaitGroup
+	for _, s := range g.list() {
+		if with := s.credential.Load(); with == credential || with == 0 {
+			wg.Go(func() { s.end(revokedSignIn) })
+		}
+	}
+	wg.Wait()
 }
 
 // outdates says whether the credentials were changed after that moment.

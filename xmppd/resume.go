@@ -29,18 +29,19 @@ func (n *negotiation) takeUp(previd, h string) (s *Session, answer []byte, err e
 	if err != nil {
 		return nil, smFailed(wire.BadRequest), nil
 	}
-	if n.agent.outdates(n.began) {
-		return nil, nil, staleSignIn
+	if e := n.agent.refuses(n.began, n.credential); e != nil {
+		return nil, nil, e
 	}
 	if s = n.agent.resumable(previd); s == nil {
 		return nil, n.agent.unknownStream(previd), nil
 	}
 	s.detach()
-	if n.agent.outdates(n.began) { // this session itself was just changing the password
+	if e := n.agent.refuses(n.began, n.credential); e != nil { // this session itself was just changing the password
 		s.release()
-		return nil, nil, staleSignIn
+		return nil, nil, e
 	}
 	s.since, s.password = n.began, n.password
+	s.credential.Store(n.credential)
 	handled, ok, err := s.rewind(uint32(received))
 	if err != nil {
 		return nil, smFailed(wire.UnexpectedRequest), err // XEP-0198 §6: before the stream error

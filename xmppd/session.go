@@ -36,6 +36,10 @@ type Session struct {
 	id       string // for the log
 	bound    int64  // milliseconds; 0 if a server before this one bound it
 
+	// The id of what it was signed in with; 0 if a server before this one did that. Written
+	// with since, below.
+	credential atomic.Int64
+
 	heard atomic.Int64 // the server's tick when bytes came last
 	busy  atomic.Bool  // has asked for more than its share; written by the reader, and the caretaker
 
