@@ -8,7 +8,7 @@ HASHES = crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/in
 	crypto/internal/fips140/pbkdf2 crypto/sha1 crypto/hmac crypto/pbkdf2 golang.org/x/crypto/pbkdf2
 RACE   = -race $(HASHES:%=-gcflags=%=-race=false)
 
-.PHONY: all test check talks refs fuzz bench interop format vet layers
+.PHONY: all test check talks refs fuzz bench interop api format vet layers
 
 all:
 	$(GO) build -trimpath -o parley ./cmd/parley
@@ -20,7 +20,7 @@ test:
 check: format vet
 	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./...
 	$(MAKE) --no-print-directory fuzz T=5s
-	$(MAKE) --no-print-directory interop
+	$(MAKE) --no-print-directory interop api
 
 format:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -57,3 +57,8 @@ bench:
 interop:
 	$(GO) build -o parley ./cmd/parley
 	testdata/clients/run ./parley
+
+# The REST API against its own description.
+api:
+	$(GO) build -o parley ./cmd/parley
+	testdata/api/run ./parley

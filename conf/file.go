@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"maps"
 	"net/netip"
 	"time"
 )
@@ -45,9 +46,13 @@ type File struct {
 	Retention Retention `toml:"retention"`
 	// How events are sent to the receivers that accounts name.
 	Webhook Webhook `toml:"webhook"`
-	// Under which names the server is reached from outside, where it has to tell them. Each is an
-	// https origin.
+	// Under which names the server is reached from outside. Each is an https origin such as
+	// "https://api.desk.example", and none is like another, so that what one customer shows or
+	// uploads never shares one with what another one trusts. Browsers are told to come to these
+	// names by https only (HSTS). "" is none.
 	Hosts Hosts `toml:"hosts"`
+	// What programs may ask of accounts over HTTPS.
+	API API `toml:"api"`
 	// What the server tells its operator, on standard error.
 	Log Log `toml:"log"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
@@ -207,9 +212,28 @@ type Webhook struct {
 
 // Hosts is the table [hosts].
 type Hosts struct {
-	// The API, as in "https://desk.example:8443": what is too long for a webhook then names the
-	// place where all of it can be read. "" gives no such place.
+	// The REST API: what is too long for a webhook then names the place where all of it can be
+	// read. Without it the API answers under every name that is none of the others.
 	API string `toml:"api" default:"''"`
+	// The console.
+	Console string `toml:"console" default:"''"`
+	// What visitors see on web pages.
+	Widget string `toml:"widget" default:"''"`
+	// What people sent.
+	Files string `toml:"files" default:"''"`
+}
+
+// Origins are the origins that there are, by what they are for.
+func (h Hosts) Origins() map[string]string {
+	all := map[string]string{"api": h.API, "console": h.Console, "widget": h.Widget, "files": h.Files}
+	maps.DeleteFunc(all, func(_, origin string) bool { return origin == "" })
+	return all
+}
+
+// API is the table [api].
+type API struct {
+	// Requests that one key may send in a minute. 0 is no limit.
+	PerMinute int `toml:"requests_per_minute" default:"600" min:"0"`
 }
 
 // Log is the table [log].

@@ -1,13 +1,24 @@
 package conf
 
 import (
+	"maps"
 	"net/netip"
 	"net/url"
+	"slices"
 )
 
 func (f *File) checkHosts(add func(*Fault)) {
-	if f.Hosts.API != "" && !isOrigin(f.Hosts.API) {
-		add(f.Fault("hosts.api", `such as "https://desk.example:8443", with nothing after it`, "not an https origin: %q", f.Hosts.API))
+	origins := f.Hosts.Origins()
+	seen := make(map[string]string)
+	for _, what := range slices.Sorted(maps.Keys(origins)) {
+		origin := origins[what]
+		if !isOrigin(origin) {
+			add(f.Fault("hosts."+what, `such as "https://desk.example:8443", with nothing after it`, "not an https origin: %q", origin))
+		}
+		if other := seen[origin]; other != "" {
+			add(f.Fault("hosts."+what, "give each a name of its own", "the same origin as hosts.%s", other))
+		}
+		seen[origin] = what
 	}
 }
 

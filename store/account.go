@@ -57,9 +57,15 @@ type Account interface {
 	// ParseArchiveID undoes ArchiveID. An id that is not viewer's answers ErrNotFound.
 	ParseArchiveID(viewer AgentID, id string) (Ordinal, error)
 
-	Conversations(ctx context.Context) ([]Summary, error)
+	// Conversations lists up to max of them that follow after, by id; those that were
+	// shredded, too.
+	Conversations(ctx context.Context, after ConversationID, max int) ([]Summary, error)
+	// Conversation is one of them.
+	Conversation(ctx context.Context, id ConversationID) (Summary, error)
 	// Transcript yields a conversation's records in order, for the operator.
 	Transcript(ctx context.Context, id ConversationID, yield func(*Entry) error) error
+	// Records yields up to max of a conversation's records that follow number after.
+	Records(ctx context.Context, id ConversationID, after int64, max int, yield func(*Entry) error) error
 	// Shred destroys a conversation: tombstone, then secret (durably), then rows.
 	Shred(ctx context.Context, id ConversationID) error
 
@@ -70,6 +76,7 @@ type Account interface {
 	Agent(ctx context.Context, name string) (Agent, error)
 	Agents(ctx context.Context) ([]Agent, error)
 	DisableAgent(ctx context.Context, id AgentID, disabled bool) error
+	SetRole(ctx context.Context, id AgentID, role string) error
 	// DeleteAgent removes the agent, her credentials and memberships. Conversations
 	// that nobody can see any more are shredded.
 	DeleteAgent(ctx context.Context, id AgentID) error
@@ -134,6 +141,16 @@ type Account interface {
 	Attempts(ctx context.Context, endpoint string, max int) ([]Attempt, error)
 	// Entries reads single records by their ordinals, in order.
 	Entries(ctx context.Context, ordinals []Ordinal, yield func(*Entry) error) error
+
+	APIKeys(ctx context.Context) ([]APIKey, error)
+	APIKey(ctx context.Context, id string) (APIKey, error)
+	AddAPIKey(ctx context.Context, k APIKey) error
+	DeleteAPIKey(ctx context.Context, id string) error
+	// ClaimAnswer keeps claim under key for a day, durably, unless something is there
+	// already: then it gives that, and keeps nothing.
+	ClaimAnswer(ctx context.Context, key [32]byte, claim []byte) (kept []byte, err error)
+	// KeepAnswer keeps another value under a key that was claimed, or with nil forgets it.
+	KeepAnswer(ctx context.Context, key [32]byte, answer []byte) error
 
 	// SaveResumes keeps the sessions that a shutdown cut; TakeResumes gives and forgets
 	// them.

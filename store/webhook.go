@@ -1,6 +1,10 @@
 package store
 
-import "time"
+import (
+	"encoding/json"
+	"strings"
+	"time"
+)
 
 // An Endpoint is where an account wants its events sent.
 type Endpoint struct {
@@ -16,6 +20,45 @@ type Endpoint struct {
 	Cursor Ordinal
 
 	EndpointOptions
+}
+
+// Wants says whether the endpoint is to hear of the entry. A test is for the endpoint that
+// it names, whatever else that one asked for.
+func (ep *Endpoint) Wants(e *Entry) bool {
+	name := e.Kind.Event()
+	switch {
+	case name == "" || e.Locked:
+		return false // nothing can be told: it counts as settled
+	case e.Kind == KindWebhookTest:
+		return testFor(e) == ep.ID
+	}
+	return matches(ep.Events, name)
+}
+
+// matches says whether a list of event names and wildcards such as "agent.*"
+// takes in the event. The empty list takes in all.
+func matches(list []string, name string) bool {
+	for _, want := range list {
+		prefix, wild := strings.CutSuffix(want, "*")
+		switch {
+		case want == name, want == "*":
+			return true
+		case wild && strings.HasSuffix(prefix, ".") && strings.HasPrefix(name, prefix):
+			return true
+		}
+	}
+	return len(list) == 0
+}
+
+// testFor is the endpoint that a webhook.test record names.
+func testFor(e *Entry) string {
+	var data struct {
+		Endpoint string `json:"endpoint"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return ""
+	}
+	return data.Endpoint
 }
 
 // EndpointOptions are what an endpoint may want otherwise. They are kept sealed.

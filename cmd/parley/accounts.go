@@ -6,6 +6,9 @@ import (
 	"io"
 	"net/url"
 	"text/tabwriter"
+	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 func accountCommands() []command {
@@ -71,7 +74,7 @@ func accountCommands() []command {
 
 func accountReissue(ctx context.Context, c *call) error {
 	return c.withClient(ctx, func(cl *client) error {
-		var info accountInfo
+		var info web.AccountInfo
 		if err := cl.do(ctx, "POST", accountPath(c.arg(0))+"/reissue", nil, &info); err != nil {
 			return err
 		}
@@ -88,7 +91,7 @@ func accountAdd(ctx context.Context, c *call) error {
 		in["profile"] = c.text("profile")
 	}
 	return c.withClient(ctx, func(cl *client) error {
-		var info accountInfo
+		var info web.AccountInfo
 		if err := cl.do(ctx, "POST", "/v1/accounts", in, &info); err != nil {
 			return err
 		}
@@ -114,7 +117,7 @@ func (c *call) warnUncovered(domain string) error {
 
 func accountList(ctx context.Context, c *call) error {
 	return c.withClient(ctx, func(cl *client) error {
-		var list []accountInfo
+		var list []web.AccountInfo
 		if err := cl.do(ctx, "GET", "/v1/accounts", nil, &list); err != nil {
 			return err
 		}
@@ -148,26 +151,61 @@ func (c *call) table(rows func(io.Writer)) error {
 }
 
 func accountShow(ctx context.Context, c *call) error {
-	path := accountPath(c.arg(0))
-	if c.on("secret") {
-		path += "?secret=yes"
-	}
 	return c.withClient(ctx, func(cl *client) error {
-		var a accountInfo
-		if err := cl.do(ctx, "GET", path, nil, &a); err != nil {
+		var a struct {
+			web.AccountInfo
+			*web.AccountSecret
+		}
+		path := accountPath(c.arg(0)) + "/account"
+		if c.on("secret") {
+			if err := cl.do(ctx, "GET", path+"/secret", nil, &a.AccountSecret); err != nil {
+				return err
+			}
+			if !c.on("json") {
+				return c.printToken(a.AccountSecret)
+			}
+		}
+		if err := cl.do(ctx, "GET", path, nil, &a.AccountInfo); err != nil {
 			return err
 		}
-		switch {
-		case c.on("json"):
+		if c.on("json") {
 			return c.printJSON(a)
-		case c.on("secret"):
-			return c.printToken(&a)
 		}
-		return c.table(a.print)
+		return c.table(func(w io.Writer) { printAccount(w, &a.AccountInfo) })
 	})
 }
 
-func (a *accountInfo) print(w io.Writer) {
+// overlap is how long an old secret is to be good.
+func (c *call) overlap() string {
+	if c.on("overlap") {
+		return c.text("overlap")
+	}
+	return "24h"
+}
+
+func accountRotateToken(ctx context.Context, c *call) error {
+	return c.withClient(ctx, func(cl *client) error {
+		var s web.AccountSecret
+		if err := cl.do(ctx, "POST", accountPath(c.arg(0))+"/account/secret/rotate", web.OverlapWish{Overlap: c.overlap()}, &s); err != nil {
+			return err
+		}
+		if c.on("json") {
+			return c.printJSON(s)
+		}
+		return c.printToken(&s)
+	})
+}
+
+// printToken prints the token that signs and, while it is good, the one before it.
+func (c *call) printToken(s *web.AccountSecret) error {
+	if _, err := fmt.Fprintln(c.stdout, s.Secret); err != nil || s.PreviousUntil == nil {
+		return err
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s  until %s\n", s.Previous, s.PreviousUntil.UTC().Format(time.RFC3339))
+	return err
+}
+
+func printAccount(w io.Writer, a *web.AccountInfo) {
 	fmt.Fprintf(w, "account\t%s\ndomain\t%s\nprofile\t%s\n", a.ID, a.Domain, a.Profile)
 	stored := "in clear"
 	if a.Sealed {
@@ -207,7 +245,7 @@ func (c *call) account(ctx context.Context, cl *client) (string, error) {
 	if id := c.text("account"); id != "" {
 		return id, nil
 	}
-	var list []accountInfo
+	var list []web.AccountInfo
 	if err := cl.do(ctx, "GET", "/v1/accounts", nil, &list); err != nil {
 		return "", err
 	}

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 func agentCommands() []command {
@@ -18,7 +21,7 @@ func agentCommands() []command {
 			does: "Adds an agent, anna@desk.example, with a password.",
 			options: []option{
 				configOption, setOption, jsonOption, stdinOption, policyOption,
-				{name: "role", value: "ROLE", does: strings.Join(roles, ", ") + "; agent"},
+				{name: "role", value: "ROLE", does: strings.Join(web.Roles, ", ") + "; agent"},
 			},
 			run: agentAdd,
 		},
@@ -36,6 +39,11 @@ func agentCommands() []command {
 			name: "agent enable", args: "JID",
 			does: "Lets a disabled agent sign in again.", options: usual,
 			run: agentDisable(false),
+		},
+		{
+			name: "agent role", args: "JID ROLE",
+			does: "Changes what an agent may: " + strings.Join(web.Roles, ", ") + ".", options: usual,
+			run: agentRole,
 		},
 		{
 			name: "agent delete", args: "JID",
@@ -65,7 +73,16 @@ func agentCommands() []command {
 	}
 }
 
-func agentPath(jid string) string { return "/v1/agents/" + url.PathEscape(jid) }
+// withAgent runs do with a client and the path of an agent.
+func (c *call) withAgent(ctx context.Context, do func(cl *client, path string) error) error {
+	j, err := parseAgent(c.arg(0))
+	if err != nil {
+		return err
+	}
+	return c.withClient(ctx, func(cl *client) error {
+		return do(cl, "/v1/domains/"+url.PathEscape(j.Domainpart())+"/agents/"+url.PathEscape(j.String()))
+	})
+}
 
 func agentAdd(ctx context.Context, c *call) error {
 	password, err := c.password()
@@ -76,10 +93,10 @@ func agentAdd(ctx context.Context, c *call) error {
 	if c.on("role") {
 		role = c.text("role")
 	}
-	in := map[string]any{"jid": c.arg(0), "role": role, "password": password, "no_policy": c.on("no-policy")}
-	return c.withClient(ctx, func(cl *client) error {
-		var info agentInfo
-		if err := cl.do(ctx, "POST", "/v1/agents", in, &info); err != nil {
+	in := web.AgentWishes{JID: c.arg(0), Role: role, Password: password, NoPolicy: c.on("no-policy")}
+	return c.withAgent(ctx, func(cl *client, path string) error {
+		var info web.AgentInfo
+		if err := cl.do(ctx, "POST", path[:strings.LastIndexByte(path, '/')], in, &info); err != nil {
 			return err
 		}
 		if c.on("json") {
@@ -96,29 +113,34 @@ func agentPasswd(ctx context.Context, c *call) error {
 		return err
 	}
 	in := map[string]any{"password": password, "no_policy": c.on("no-policy")}
-	return c.withClient(ctx, func(cl *client) error {
-		return cl.do(ctx, "PUT", agentPath(c.arg(0))+"/password", in, nil)
+	return c.withAgent(ctx, func(cl *client, path string) error {
+		return cl.do(ctx, "PUT", path+"/password", in, nil)
 	})
 }
 
 func agentDisable(disabled bool) func(context.Context, *call) error {
 	return func(ctx context.Context, c *call) error {
-		return c.withClient(ctx, func(cl *client) error {
-			return cl.do(ctx, "PUT", agentPath(c.arg(0))+"/disabled", map[string]bool{"disabled": disabled}, nil)
+		return c.withAgent(ctx, func(cl *client, path string) error {
+			return cl.do(ctx, "PATCH", path, web.AgentChange{Disabled: &disabled}, nil)
 		})
 	}
 }
 
-func agentDelete(ctx context.Context, c *call) error {
-	return c.withClient(ctx, func(cl *client) error {
-		return cl.do(ctx, "DELETE", agentPath(c.arg(0)), nil, nil)
+func agentRole(ctx context.Context, c *call) error {
+	role := c.arg(1)
+	return c.withAgent(ctx, func(cl *client, path string) error {
+		return cl.do(ctx, "PATCH", path, web.AgentChange{Role: &role}, nil)
 	})
+}
+
+func agentDelete(ctx context.Context, c *call) error {
+	return c.withAgent(ctx, func(cl *client, path string) error { return cl.do(ctx, "DELETE", path, nil, nil) })
 }
 
 func agentList(ctx context.Context, c *call) error {
 	return c.withClient(ctx, func(cl *client) error {
-		var list []agentInfo
-		if err := cl.do(ctx, "GET", "/v1/agents?account="+url.QueryEscape(c.text("account")), nil, &list); err != nil {
+		list, err := cl.agents(ctx, c.text("account"))
+		if err != nil {
 			return err
 		}
 		if c.on("json") {
@@ -132,10 +154,31 @@ func agentList(ctx context.Context, c *call) error {
 	})
 }
 
+// agents are those of an account, or of all.
+func (cl *client) agents(ctx context.Context, account string) ([]web.AgentInfo, error) {
+	accounts := []web.AccountInfo{{ID: account}}
+	if account == "" {
+		if err := cl.do(ctx, "GET", "/v1/accounts", nil, &accounts); err != nil {
+			return nil, err
+		}
+	}
+	list := make([]web.AgentInfo, 0)
+	for _, a := range accounts {
+		if err := each(ctx, cl, accountPath(a.ID)+"/agents", func(g web.AgentInfo) error {
+			list = append(list, g)
+			return nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortFunc(list, func(a, b web.AgentInfo) int { return strings.Compare(a.JID, b.JID) })
+	return list, nil
+}
+
 func agentShow(ctx context.Context, c *call) error {
-	return c.withClient(ctx, func(cl *client) error {
-		var a agentInfo
-		if err := cl.do(ctx, "GET", agentPath(c.arg(0)), nil, &a); err != nil {
+	return c.withAgent(ctx, func(cl *client, path string) error {
+		var a web.AgentInfo
+		if err := cl.do(ctx, "GET", path, nil, &a); err != nil {
 			return err
 		}
 		if c.on("json") {

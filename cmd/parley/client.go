@@ -10,7 +10,10 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"sync"
+
+	"parley.im/parley/xmppd/web"
 )
 
 // A client gives an operator's command to whoever can carry it out.
@@ -92,7 +95,7 @@ func (c *client) do(ctx context.Context, method, path string, in, out any) error
 	if out == nil {
 		out = new(json.RawMessage)
 	}
-	if err := json.NewDecoder(answer).Decode(out); err != nil {
+	if err := json.NewDecoder(answer).Decode(out); err != nil && !errors.Is(err, io.EOF) { // 204 says nothing
 		return fmt.Errorf("read the server's answer: %w", err)
 	}
 	_, err = io.Copy(io.Discard, answer)
@@ -109,15 +112,50 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader) 
 	if err != nil {
 		return nil, fmt.Errorf("ask the server: %w", err)
 	}
-	if resp.StatusCode == http.StatusOK {
+	if resp.StatusCode < 300 {
 		return resp.Body, nil
 	}
 	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, answerMax))
+	if err != nil {
+		return nil, fmt.Errorf("read the server's answer: %w", err)
+	}
+	if p := web.ReadProblem(text); p != nil {
+		return nil, withHint(errors.New(p.Text), "%s", p.Hint)
+	}
 	var f failure
-	if err := json.NewDecoder(resp.Body).Decode(&f); err != nil || f.Text == "" {
+	if err := json.Unmarshal(text, &f); err != nil || f.Text == "" {
 		return nil, fmt.Errorf("the server answered %s", resp.Status)
 	}
 	return nil, f.err()
+}
+
+// answerMax bounds an error of the server's in bytes.
+const answerMax = 1 << 20
+
+// each reads a list of the API's, part by part.
+func each[T any](ctx context.Context, c *client, path string, do func(T) error) error {
+	for after := ""; ; {
+		var part web.List[T]
+		if err := c.do(ctx, "GET", path+"?limit=1000&after="+url.QueryEscape(after), nil, &part); err != nil {
+			return err
+		}
+		for _, v := range part.Items {
+			if err := do(v); err != nil {
+				return err
+			}
+		}
+		if after = part.Next; after == "" {
+			return nil
+		}
+	}
+}
+
+// items reads a list of the API's that is never long.
+func items[T any](ctx context.Context, c *client, path string) ([]T, error) {
+	var all web.List[T]
+	err := c.do(ctx, "GET", path, nil, &all)
+	return all.Items, err
 }
 
 // withClient runs do with a client and closes it.

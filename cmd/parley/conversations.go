@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 func conversationCommands() []command {
@@ -30,22 +31,26 @@ func conversationCommands() []command {
 
 func conversationList(ctx context.Context, c *call) error {
 	return c.withAccount(ctx, "conversations", func(cl *client, path string) error {
-		var list []conversationInfo
-		if err := cl.do(ctx, "GET", path, nil, &list); err != nil {
+		list := make([]web.ConversationInfo, 0)
+		err := each(ctx, cl, path, func(v web.ConversationInfo) error {
+			list = append(list, v)
+			return nil
+		})
+		switch {
+		case err != nil:
 			return err
-		}
-		if c.on("json") {
+		case c.on("json"):
 			return c.printJSON(list)
 		}
 		return c.table(func(w io.Writer) {
 			for _, v := range list {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%d records\n", v.ID, v.Kind, v.who(), v.Records)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d records\n", v.ID, v.Kind, who(&v), v.Records)
 			}
 		})
 	})
 }
 
-func (v *conversationInfo) who() string {
+func who(v *web.ConversationInfo) string {
 	if v.Shredded {
 		return "(destroyed)"
 	}
@@ -57,28 +62,21 @@ func conversationShow(ctx context.Context, c *call) error {
 		if c.arg(0) != "" {
 			return c.transcript(ctx, cl, path)
 		}
-		var list []conversationInfo
-		if err := cl.do(ctx, "GET", path, nil, &list); err != nil {
-			return err
-		}
-		for _, v := range list {
+		return each(ctx, cl, path, func(v web.ConversationInfo) error {
 			if v.Kind == "journal" || v.Shredded {
-				continue
+				return nil
 			}
 			if !c.on("json") {
-				fmt.Fprintf(c.stdout, "\n%d  %s\n", v.ID, v.who())
+				fmt.Fprintf(c.stdout, "\n%s  %s\n", v.ID, who(&v))
 			}
-			if err := c.transcript(ctx, cl, fmt.Sprintf("%s/%d", path, v.ID)); err != nil {
-				return err
-			}
-		}
-		return nil
+			return c.transcript(ctx, cl, path+"/"+v.ID)
+		})
 	})
 }
 
 // transcript prints one conversation as its records arrive.
 func (c *call) transcript(ctx context.Context, cl *client, path string) error {
-	body, err := cl.send(ctx, "GET", path, nil)
+	body, err := cl.send(ctx, "GET", path+"/transcript", nil)
 	if err != nil {
 		return err
 	}
@@ -87,7 +85,7 @@ func (c *call) transcript(ctx context.Context, cl *client, path string) error {
 	out := json.NewEncoder(c.stdout)
 	out.SetEscapeHTML(false)
 	for {
-		var r recordInfo
+		var r web.RecordInfo
 		err := lines.Decode(&r)
 		switch {
 		case errors.Is(err, io.EOF):
@@ -99,33 +97,10 @@ func (c *call) transcript(ctx context.Context, cl *client, path string) error {
 		case c.on("json"):
 			err = out.Encode(r)
 		default:
-			_, err = io.WriteString(c.stdout, r.line())
+			_, err = io.WriteString(c.stdout, r.Line())
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-// line is the record for people: when, who and what.
-func (r *recordInfo) line() string {
-	at := r.At.Format(time.DateTime)
-	indent := strings.Repeat(" ", len(at)+2)
-	switch {
-	case r.Failure != "":
-		return fmt.Sprintf("%s  (unreadable: %s)\n", at, line(r.Failure))
-	case r.Locked:
-		return at + "  (locked)\n"
-	case r.Event != "message.created":
-		return fmt.Sprintf("%s  %s  %s\n", at, r.Event, line(string(r.Data)))
-	}
-	from, _, _ := strings.Cut(r.From, "/")
-	said := r.Text
-	if r.Subject != "" {
-		said = "[" + r.Subject + "] " + said
-	}
-	if said == "" {
-		said = "(no text)"
-	}
-	return fmt.Sprintf("%s  %s: %s\n", at, line(from), printable(said, indent))
 }

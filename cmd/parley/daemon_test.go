@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 // beParley in the environment makes the test binary be parley.
@@ -51,6 +53,8 @@ type daemon struct {
 	ended chan struct{}
 
 	starttls, tls, https string // where it listens; "" where it does not
+
+	keys map[string]web.KeyInfo // of the API, by their scopes
 }
 
 // startDaemon serves the installation in dir.

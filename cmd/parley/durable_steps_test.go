@@ -117,7 +117,7 @@ func (c *scene) noOrphans() {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	all, err := a.store.Conversations(context.Background())
+	all, err := a.store.Conversations(context.Background(), 0, 1000)
 	if err != nil {
 		c.t.Fatal(err)
 	}

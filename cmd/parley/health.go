@@ -16,6 +16,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"parley.im/parley/xmppd"
+	"parley.im/parley/xmppd/web"
 )
 
 // httpsConnections is how many there can be: strangers must not use up the files that
@@ -56,8 +57,10 @@ func newHealth(s *server) *health {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", h.forOperators(h.ready))
 	mux.HandleFunc("GET /metrics", h.forOperators(h.metrics))
+	mux.Handle(web.Prefix, s.inst.api)
+	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
 	h.http = http.Server{
-		Handler:           mux,
+		Handler:           h.hosted(mux),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,

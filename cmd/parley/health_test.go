@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 // healthy serves an installation with all three kinds of listeners and two agents.
@@ -265,13 +267,13 @@ func TestWebhooksNeverReachTheServer(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, host := range []string{"127.0.0.1", "[::ffff:127.0.0.1]", "localhost"} {
-			var hook webhookInfo
+			var hook web.WebhookInfo
 			answer := must(t, "", "webhook", "add", "-json", "-config", config, "-events", "webhook.test", "-url", "https://"+host+":"+port+"/")
 			if err := json.Unmarshal([]byte(answer), &hook); err != nil {
 				t.Fatal(err)
 			}
 			must(t, "", "webhook", "test", "-config", config, hook.ID)
-			var tried []deliveryInfo
+			var tried []web.DeliveryInfo
 			eventually(t, "an attempt at "+hook.URL, func() bool {
 				if err := json.Unmarshal([]byte(must(t, "", "webhook", "deliveries", "-json", "-config", config, hook.ID)), &tried); err != nil {
 					t.Fatal(err)

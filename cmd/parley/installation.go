@@ -13,8 +13,8 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
-	"parley.im/parley/store"
 	"parley.im/parley/store/seal"
+	"parley.im/parley/xmppd/web"
 )
 
 // commitsInFlight bounds how many accounts sync at the same time: more would only
@@ -28,6 +28,7 @@ type installation struct {
 	root    seal.Key
 	now     func() time.Time
 	commits chan struct{}
+	api     *web.API
 
 	// Set by a running server before the first account is opened.
 	live          live                         // who is told what commands changed; nil when nothing runs
@@ -40,17 +41,7 @@ type installation struct {
 
 // A live server is told what the operator's commands have changed.
 type live interface {
-	// AgentAdded: a new agent, or one who was enabled again.
-	AgentAdded(account string, a store.Agent)
-	// AgentRemoved: the agent was disabled; her sessions end.
-	AgentRemoved(account string, a store.Agent)
-	// AgentDeleted: and she does not come back.
-	AgentDeleted(account string, a store.Agent)
-	// CredentialsChanged: the agent has another password; sessions of the old one end.
-	CredentialsChanged(account string, a store.Agent)
-	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
-	// token.
-	WebhooksChanged(account string)
+	web.Live
 	// AccountsChanged: the configuration names other accounts; see reload. It returns
 	// when those that were removed are closed.
 	AccountsChanged(ctx context.Context) error
@@ -73,6 +64,7 @@ func openInstallation(_ context.Context, f *conf.File, log *slog.Logger) (*insta
 	for _, a := range f.Accounts {
 		i.accounts[a.ID] = i.newAccount(f, a, nil)
 	}
+	i.api = i.newAPI()
 	return i, nil
 }
 

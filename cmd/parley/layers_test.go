@@ -24,6 +24,7 @@ var layers = map[string]int{
 	"auth":              4,
 	"xmppd/im":          5,
 	"xmppd/hook":        5,
+	"xmppd/web":         5,
 	"xmppd":             6,
 	"xmppd/xmpptest":    6, // tests only
 	"cmd/parley":        7,

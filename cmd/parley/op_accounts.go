@@ -13,35 +13,14 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/store/keys"
+	"parley.im/parley/xmppd/web"
 )
 
-// An accountInfo is an account as commands show it.
-type accountInfo struct {
-	ID        string `json:"id"`
-	Domain    string `json:"domain"`
-	Profile   string `json:"profile"`
-	Sealed    bool   `json:"sealed"`
-	Disabled  bool   `json:"disabled"`
-	Retention string `json:"retention,omitempty"` // empty is for ever
-	Declared  string `json:"declared"`            // where: "parley.toml:14"
-
-	// Of a single account only.
-	Agents     *int `json:"agents,omitempty"`
-	Webhooks   *int `json:"webhooks,omitempty"`
-	Iterations int  `json:"iterations,omitempty"`
-	Configured int  `json:"iterations_configured,omitempty"` // if another number is
-	Stale      int  `json:"stale,omitempty"`                 // passwords to be set anew
-
-	// If it was asked for.
-	Token         string     `json:"secret,omitempty"`
-	PreviousToken string     `json:"previous_secret,omitempty"`
-	PreviousUntil *time.Time `json:"previous_until,omitempty"`
-}
-
-func (o *operator) accountInfo(a *account) accountInfo {
-	info := accountInfo{
+// accountInfo is an account as it is shown.
+func (i *installation) accountInfo(a *account) web.AccountInfo {
+	info := web.AccountInfo{
 		ID: a.id, Domain: a.domain, Profile: a.conf.Profile, Sealed: a.conf.Sealed(),
-		Disabled: a.disabled, Declared: o.inst.config().At(a.id),
+		Disabled: a.disabled, Declared: i.config().At(a.id),
 	}
 	if a.keep > 0 {
 		info.Retention = days(a.keep)
@@ -57,26 +36,22 @@ func days(d time.Duration) string {
 }
 
 func (o *operator) listAccounts(*http.Request) (any, error) {
-	list := make([]accountInfo, 0)
+	list := make([]web.AccountInfo, 0)
 	for _, a := range o.inst.list() {
-		list = append(list, o.accountInfo(a))
+		list = append(list, o.inst.accountInfo(a))
 	}
 	return list, nil
 }
 
-func (o *operator) showAccount(r *http.Request) (any, error) {
-	a, err := o.inst.account(r.Context(), r.PathValue("account"))
+func (i *installation) showAccount(ctx context.Context, a *account) (web.AccountInfo, error) {
+	info := i.accountInfo(a)
+	agents, err := a.store.Agents(ctx)
 	if err != nil {
-		return nil, err
+		return info, err
 	}
-	info := o.accountInfo(a)
-	agents, err := a.store.Agents(r.Context())
+	endpoints, err := a.store.Endpoints(ctx)
 	if err != nil {
-		return nil, err
-	}
-	endpoints, err := a.store.Endpoints(r.Context())
-	if err != nil {
-		return nil, err
+		return info, err
 	}
 	nAgents, nWebhooks := len(agents), len(endpoints)
 	info.Agents, info.Webhooks = &nAgents, &nWebhooks
@@ -84,10 +59,7 @@ func (o *operator) showAccount(r *http.Request) (any, error) {
 	if info.Iterations = holds; holds != configured {
 		info.Configured = configured
 	}
-	if r.FormValue("secret") != "" {
-		err = info.withToken(r.Context(), a)
-	}
-	return info, err
+	return info, nil
 }
 
 // reissueAccount begins a new generation of passwords. Sessions go on; nobody signs in
@@ -100,7 +72,7 @@ func (o *operator) reissueAccount(r *http.Request) (any, error) {
 	if err := a.auth.Reissue(r.Context()); err != nil {
 		return nil, err
 	}
-	info := o.accountInfo(a)
+	info := o.inst.accountInfo(a)
 	info.Iterations, _ = a.auth.Cost()
 	info.Stale, err = a.auth.Stale(r.Context())
 	return info, err
@@ -140,7 +112,7 @@ func (o *operator) addAccount(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return o.accountInfo(a), nil
+	return o.inst.accountInfo(a), nil
 }
 
 // ownFile is the file of an account that has one of its own.

@@ -10,7 +10,11 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"mellium.im/xmpp/jid"
+
+	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/web"
 )
 
 const (
@@ -137,7 +141,8 @@ func (im *importing) hashOne(ctx context.Context, n *newcomer) (store.Credential
 			return store.Credential{}, err
 		}
 	}
-	return newCredential(ctx, n.account, n.name, n.password, im.o.inst.now())
+	v, err := n.account.auth.Verifier(ctx, n.name, n.password)
+	return store.Credential{Scope: "xmpp", Label: web.PasswordLabel, Created: im.o.inst.now(), Verifier: v}, err
 }
 
 // add adds the agents of one account and notes which were there already.
@@ -169,4 +174,27 @@ func (im *importing) add(ctx context.Context, a *account, list []*newcomer) erro
 		im.o.inst.live.AgentAdded(a.id, g)
 	}
 	return nil
+}
+
+// named finds the account and the name that a bare JID means.
+func (o *operator) named(ctx context.Context, text string) (*account, string, error) {
+	j, err := parseAgent(text)
+	if err != nil {
+		return nil, "", err
+	}
+	name, err := auth.PrepareName(j.Localpart())
+	if err != nil {
+		return nil, "", err
+	}
+	a, err := o.inst.ofDomain(ctx, j.Domainpart())
+	return a, name, err
+}
+
+// parseAgent reads an agent's address.
+func parseAgent(text string) (jid.JID, error) {
+	j, err := jid.Parse(text)
+	if err != nil || j.Localpart() == "" || j.Resourcepart() != "" {
+		return jid.JID{}, withHint(refuse("not an agent's address: %q", text), "such as anna@desk.example")
+	}
+	return j, nil
 }

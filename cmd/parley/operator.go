@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,13 +12,15 @@ import (
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/web"
 )
 
 // requestMax bounds what a command sends at once, imports aside.
 const requestMax = 1 << 20
 
 // An operator answers the operator's commands: JSON over HTTP, on the control
-// socket of a running server or, when none runs, within the command itself.
+// socket of a running server or, when none runs, within the command itself. What
+// concerns one account is the REST API's to answer.
 type operator struct {
 	inst *installation
 	mux  *http.ServeMux
@@ -27,46 +30,45 @@ func newOperator(i *installation) *operator {
 	o := &operator{inst: i, mux: http.NewServeMux()}
 	o.handle("GET /v1/accounts", o.listAccounts)
 	o.handle("POST /v1/accounts", o.addAccount)
-	o.handle("GET /v1/accounts/{account}", o.showAccount)
 	o.handle("PUT /v1/accounts/{account}/disabled", o.disableAccount)
 	o.handle("DELETE /v1/accounts/{account}", o.deleteAccount)
 	o.handle("POST /v1/accounts/{account}/reissue", o.reissueAccount)
-	o.handle("POST /v1/accounts/{account}/rotate-token", o.rotateToken)
-
-	o.handle("GET /v1/agents", o.listAgents)
-	o.handle("POST /v1/agents", o.addAgent)
-	o.handle("GET /v1/agents/{jid}", o.showAgent)
-	o.handle("PUT /v1/agents/{jid}/password", o.setPassword)
-	o.handle("PUT /v1/agents/{jid}/disabled", o.disableAgent)
-	o.handle("DELETE /v1/agents/{jid}", o.deleteAgent)
 	o.handle("POST /v1/import", o.importAgents)
 
-	o.handle("GET /v1/accounts/{account}/webhooks", o.listWebhooks)
-	o.handle("POST /v1/accounts/{account}/webhooks", o.addWebhook)
-	o.handle("GET /v1/accounts/{account}/webhooks/{webhook}", o.showWebhook)
-	o.handle("PATCH /v1/accounts/{account}/webhooks/{webhook}", o.changeWebhook)
-	o.handle("DELETE /v1/accounts/{account}/webhooks/{webhook}", o.deleteWebhook)
-	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/rotate", o.rotateWebhook)
-	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/enable", o.enableWebhook)
-	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/replay", o.replayWebhook)
-	o.handle("POST /v1/accounts/{account}/webhooks/{webhook}/test", o.testWebhook)
-	o.handle("GET /v1/accounts/{account}/webhooks/{webhook}/deliveries", o.listDeliveries)
-
-	o.handle("GET /v1/accounts/{account}/conversations", o.listConversations)
-	o.mux.HandleFunc("GET /v1/accounts/{account}/conversations/{conversation}", o.showConversation)
+	o.mux.HandleFunc("/v1/accounts/{account}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
+		a, err := i.account(r.Context(), r.PathValue("account"))
+		o.pass(w, r, a, err)
+	})
+	o.mux.HandleFunc("/v1/domains/{domain}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
+		a, err := i.ofDomain(r.Context(), r.PathValue("domain"))
+		o.pass(w, r, a, err)
+	})
 	return o
 }
 
 // ServeHTTP answers one command.
 func (o *operator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodGet || r.FormValue("secret") != "" || strings.Contains(r.URL.Path, "/conversations/") {
-		uid, ok := r.Context().Value(peerKey{}).(uint32)
-		if !ok {
-			uid = uint32(os.Geteuid())
-		}
-		o.inst.log.Info("operator's command", "uid", uid, "method", r.Method, "path", r.URL.RequestURI())
+	if r.Method != http.MethodGet || strings.HasSuffix(r.URL.Path, "/secret") || strings.Contains(r.URL.Path, "/conversations/") {
+		o.inst.log.Info("operator's command", "uid", peerOf(r.Context()), "method", r.Method, "path", r.URL.RequestURI())
 	}
 	o.mux.ServeHTTP(w, r)
+}
+
+// peerOf is the user who gave a command.
+func peerOf(ctx context.Context) uint32 {
+	if uid, ok := ctx.Value(peerKey{}).(uint32); ok {
+		return uid
+	}
+	return uint32(os.Geteuid())
+}
+
+// pass lets the API answer for an account.
+func (o *operator) pass(w http.ResponseWriter, r *http.Request, a *account, err error) {
+	if err != nil {
+		writeFailure(w, err)
+		return
+	}
+	o.inst.api.Operate(w, r, a.web(), peerOf(r.Context()), web.Prefix+r.PathValue("rest"))
 }
 
 // handle registers what answers with a value, or an error, as JSON.

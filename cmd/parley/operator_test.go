@@ -14,6 +14,7 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/web"
 )
 
 // must runs a command that is to succeed and returns what it printed.
@@ -83,6 +84,10 @@ func (l *listening) AgentDeleted(account string, a store.Agent) {
 
 func (l *listening) CredentialsChanged(account string, a store.Agent) {
 	l.tell("credentials of %s in %s", a.Name, account)
+}
+
+func (l *listening) CredentialRevoked(account string, a store.Agent, _ int64) {
+	l.tell("a credential of %s in %s", a.Name, account)
 }
 
 func (l *listening) WebhooksChanged(account string) { l.tell("webhooks of %s", account) }
@@ -164,10 +169,10 @@ func TestAgents(t *testing.T) {
 		told(t, list, "added ben in desk")
 		refused(t, "no password was given", "\n", agent("add", "-password-stdin", "cem@desk.example")...)
 		refused(t, `there is no account with the domain "shop.example"`, "correct horse 42\n", agent("add", "-password-stdin", "cem@shop.example")...)
-		refused(t, `there is no role "boss"`, "correct horse 42\n", agent("add", "-password-stdin", "-role", "boss", "cem@desk.example")...)
+		refused(t, "expected value to be one of", "correct horse 42\n", agent("add", "-password-stdin", "-role", "boss", "cem@desk.example")...)
 		refused(t, "not an agent's address", "correct horse 42\n", agent("add", "-password-stdin", "desk.example")...)
 
-		var agents []agentInfo
+		var agents []web.AgentInfo
 		if err := json.Unmarshal([]byte(must(t, "", agent("list", "-json")...)), &agents); err != nil {
 			t.Fatal(err)
 		}
@@ -311,7 +316,7 @@ func TestWebhooks(t *testing.T) {
 		refused(t, `there is no event "contact.dreamt"`, "", webhook("add", "-url", "https://shop.example/", "-events", "agent.*,contact.dreamt")...)
 		refused(t, `there is no event "shop.*"`, "", webhook("add", "-url", "https://shop.example/", "-events", "shop.*")...)
 
-		var hook webhookInfo
+		var hook web.WebhookInfo
 		out := must(t, "", webhook("add", "-json", "-account", "desk", "-url", "https://shop.example/parley", "-events", "message.created, agent.*")...)
 		if err := json.Unmarshal([]byte(out), &hook); err != nil {
 			t.Fatal(err)
@@ -332,11 +337,11 @@ func TestWebhooks(t *testing.T) {
 		}
 		// The test is an event in the account's journal that names the webhook.
 		out = must(t, "", "conversation", "list", "-json", "-config", config)
-		var conversations []conversationInfo
+		var conversations []web.ConversationInfo
 		if err := json.Unmarshal([]byte(out), &conversations); err != nil || len(conversations) != 1 || conversations[0].Kind != "journal" {
 			t.Fatalf("conversations: %s, want the journal", out)
 		}
-		out = must(t, "", "conversation", "show", fmt.Sprint(conversations[0].ID), "-json", "-config", config)
+		out = must(t, "", "conversation", "show", conversations[0].ID, "-json", "-config", config)
 		if !strings.Contains(out, `"event":"webhook.test"`) || !strings.Contains(out, `{"endpoint":"`+hook.ID+`"}`) {
 			t.Errorf("journal: %s, want the test", out)
 		}
@@ -344,7 +349,7 @@ func TestWebhooks(t *testing.T) {
 			t.Errorf("deliveries: %s, want none", out)
 		}
 		// It is changed piece by piece; what the receiver wants to see is never shown.
-		show := func() (h webhookInfo) {
+		show := func() (h web.WebhookInfo) {
 			t.Helper()
 			out := must(t, "", webhook("show", "-json", hook.ID)...)
 			if err := json.Unmarshal([]byte(out), &h); err != nil || strings.Contains(out, "sesame") {
@@ -382,7 +387,7 @@ func TestWebhooks(t *testing.T) {
 		}
 
 		// A new secret; the old one is good for a while.
-		var anew webhookInfo
+		var anew web.WebhookInfo
 		if err := json.Unmarshal([]byte(must(t, "", webhook("rotate", "-json", "-overlap", "2h", hook.ID)...)), &anew); err != nil {
 			t.Fatal(err)
 		}
@@ -436,7 +441,7 @@ func TestWebhooks(t *testing.T) {
 // the old one is good no more.
 func TestAccountRotateToken(t *testing.T) {
 	both(t, func(t *testing.T, _, config string, list func() []string) {
-		show := func() (a accountInfo) {
+		show := func() (a web.AccountSecret) {
 			t.Helper()
 			out := must(t, "", "account", "show", "-secret", "-json", "desk", "-config", config)
 			if err := json.Unmarshal([]byte(out), &a); err != nil {
@@ -445,35 +450,35 @@ func TestAccountRotateToken(t *testing.T) {
 			return a
 		}
 		first := show()
-		if first.PreviousToken != "" || first.PreviousUntil != nil {
+		if first.Previous != "" || first.PreviousUntil != nil {
 			t.Errorf("before any rotation: %+v", first)
 		}
 		out := must(t, "", "account", "rotate-token", "desk", "-config", config)
 		told(t, list, "webhooks of desk")
 		second := show()
-		if second.Token == first.Token || len(second.Token) != 96 || second.PreviousToken != first.Token || second.PreviousUntil == nil ||
+		if second.Secret == first.Secret || len(second.Secret) != 96 || second.Previous != first.Secret || second.PreviousUntil == nil ||
 			time.Until(*second.PreviousUntil) > 24*time.Hour || time.Until(*second.PreviousUntil) < 23*time.Hour {
 			t.Errorf("after the rotation: %+v", second)
 		}
-		want := second.Token + "\n" + first.Token + "  until " + second.PreviousUntil.Format(time.RFC3339) + "\n"
+		want := second.Secret + "\n" + first.Secret + "  until " + second.PreviousUntil.Format(time.RFC3339) + "\n"
 		same(t, "what is printed", []string{out, must(t, "", "account", "show", "-secret", "desk", "-config", config)}, []string{want, want})
-		if out := must(t, "", "account", "show", "-json", "desk", "-config", config); strings.Contains(out, second.Token) || strings.Contains(out, first.Token) {
+		if out := must(t, "", "account", "show", "-json", "desk", "-config", config); strings.Contains(out, second.Secret) || strings.Contains(out, first.Secret) {
 			t.Errorf("a token is shown to who did not ask for it: %s", out)
 		}
 		refused(t, "0s to 168h", "", "account", "rotate-token", "-overlap", "169h", "desk", "-config", config)
 		must(t, "", "account", "rotate-token", "-overlap", "0s", "desk", "-config", config)
-		if third := show(); third.PreviousToken != "" || third.Token == second.Token {
+		if third := show(); third.Previous != "" || third.Secret == second.Secret {
 			t.Errorf("rotated without an overlap: %+v", third)
 		}
 
 		// It is told, and nothing of it but until when.
 		out = must(t, "", "conversation", "list", "-json", "-config", config)
-		var conversations []conversationInfo
+		var conversations []web.ConversationInfo
 		if err := json.Unmarshal([]byte(out), &conversations); err != nil || len(conversations) != 1 {
 			t.Fatalf("conversations: %s, want the journal", out)
 		}
-		out = must(t, "", "conversation", "show", fmt.Sprint(conversations[0].ID), "-json", "-config", config)
-		if strings.Count(out, "security.token_rotated") != 2 || strings.Contains(out, second.Token) || strings.Contains(out, first.Token) {
+		out = must(t, "", "conversation", "show", conversations[0].ID, "-json", "-config", config)
+		if strings.Count(out, "security.token_rotated") != 2 || strings.Contains(out, second.Secret) || strings.Contains(out, first.Secret) {
 			t.Errorf("journal: %s, want two rotations and no token", out)
 		}
 	})
@@ -482,7 +487,7 @@ func TestAccountRotateToken(t *testing.T) {
 func TestWebhooksAreBounded(t *testing.T) {
 	_, config := quickstarted(t, "desk.example")
 	serving(t, config)
-	for n := range webhooksMax {
+	for n := range web.WebhooksMax {
 		must(t, "", "webhook", "add", "-url", fmt.Sprintf("https://shop.example/%d", n), "-config", config)
 	}
 	refused(t, "which is the most", "", "webhook", "add", "-url", "https://shop.example/more", "-config", config)
@@ -500,7 +505,7 @@ func TestConversations(t *testing.T) {
 	if !strings.Contains(out, want) || !strings.Contains(out, "anna@desk.example, ben@desk.example\n") {
 		t.Errorf("show:\n%s\nwant in it\n%s", out, want)
 	}
-	var r recordInfo
+	var r web.RecordInfo
 	if err := json.Unmarshal([]byte(must(t, "", "conversation", "show", "-json", "-config", config)), &r); err != nil {
 		t.Fatal(err)
 	}

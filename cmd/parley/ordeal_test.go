@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"parley.im/parley/store/sqlite/conn"
+
+	"parley.im/parley/xmppd/web"
 )
 
 // An ordeal is an installation that goes through all that can happen to it, with markers
@@ -117,7 +119,7 @@ func (o *ordeal) operate() {
 	o.fails("", "check", "-config", o.conf, "-set", "root_key="+o.m.make(secret, "root key of the wrong form"))
 
 	for _, url := range []string{o.receiver.URL, "https://127.0.0.1:9/", "https://localhost:" + o.receiver.URL[strings.LastIndexByte(o.receiver.URL, ':')+1:]} {
-		var hook webhookInfo
+		var hook web.WebhookInfo
 		if err := json.Unmarshal([]byte(o.must("", "webhook", "add", "-json", "-config", o.conf, "-url", url)), &hook); err != nil {
 			o.t.Fatal(err)
 		}

@@ -393,6 +393,11 @@ func (s *server) AgentRemoved(account string, a store.Agent) { s.xmpp.AgentRemov
 // AgentDeleted ends an agent's sessions, and what others had with her.
 func (s *server) AgentDeleted(account string, a store.Agent) { s.xmpp.AgentDeleted(account, a) }
 
+// CredentialRevoked ends the sessions of one credential.
+func (s *server) CredentialRevoked(account string, a store.Agent, credential int64) {
+	s.xmpp.CredentialRevoked(account, a, credential)
+}
+
 // CredentialsChanged ends the sessions of the old password.
 func (s *server) CredentialsChanged(account string, a store.Agent) {
 	s.xmpp.CredentialsChanged(account, a)

@@ -8,12 +8,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"parley.im/parley/xmppd/web"
 )
 
 func webhookCommands() []command {
 	usual := []option{configOption, setOption, oneAccount}
 	listing := append(usual, jsonOption)
-	events := "with commas between: " + strings.Join(eventNames(), ", ") + ", or kinds such as agent.*"
+	events := "with commas between: " + strings.Join(web.EventNames(), ", ") + ", or kinds such as agent.*"
 	wishes := []option{
 		{name: "payload", value: "full|thin", does: "thin tells who wrote to whom, without what was said; full"},
 		{name: "ordering", value: "any|contact", does: "contact sends the events of a conversation one after the other; any"},
@@ -102,7 +104,7 @@ func webhookAdd(ctx context.Context, c *call) error {
 		return err
 	}
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
-		var info webhookInfo
+		var info web.WebhookInfo
 		if err := cl.do(ctx, "POST", path, in, &info); err != nil {
 			return err
 		}
@@ -111,7 +113,7 @@ func webhookAdd(ctx context.Context, c *call) error {
 }
 
 // newSecret prints a webhook's secret, this once.
-func (c *call) newSecret(info *webhookInfo) error {
+func (c *call) newSecret(info *web.WebhookInfo) error {
 	if c.on("json") {
 		return c.printJSON(info)
 	}
@@ -122,8 +124,8 @@ func (c *call) newSecret(info *webhookInfo) error {
 
 func webhookList(ctx context.Context, c *call) error {
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
-		var list []webhookInfo
-		if err := cl.do(ctx, "GET", path, nil, &list); err != nil {
+		list, err := items[web.WebhookInfo](ctx, cl, path)
+		if err != nil {
 			return err
 		}
 		if c.on("json") {
@@ -131,13 +133,13 @@ func webhookList(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			for _, h := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.ID, line(h.URL), h.asksFor(), state(h.Disabled, h.Why))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", h.ID, line(h.URL), asksFor(&h), state(h.Disabled, h.Why))
 			}
 		})
 	})
 }
 
-func (h *webhookInfo) asksFor() string {
+func asksFor(h *web.WebhookInfo) string {
 	if len(h.Events) == 0 {
 		return "all events"
 	}
@@ -146,7 +148,7 @@ func (h *webhookInfo) asksFor() string {
 
 func webhookShow(ctx context.Context, c *call) error {
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
-		var h webhookInfo
+		var h web.WebhookInfo
 		if err := cl.do(ctx, "GET", path, nil, &h); err != nil {
 			return err
 		}
@@ -154,7 +156,7 @@ func webhookShow(ctx context.Context, c *call) error {
 			return c.printJSON(h)
 		}
 		return c.table(func(w io.Writer) {
-			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), h.asksFor(), h.Created.Format(time.DateOnly))
+			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), asksFor(&h), h.Created.Format(time.DateOnly))
 			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nformat\t%s\nhub\t%s\nauth\t%s\n", h.Payload, h.Ordering, h.Format, h.Hub, h.Auth)
 			if h.Description != "" {
 				fmt.Fprintf(w, "description\t%s\n", line(h.Description))
@@ -172,10 +174,7 @@ func webhookShow(ctx context.Context, c *call) error {
 
 func webhookTest(ctx context.Context, c *call) error {
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
-		var out struct {
-			Event string `json:"event"`
-			Later bool   `json:"sent_when_running"`
-		}
+		var out web.SentEvent
 		if err := cl.do(ctx, "POST", path+"/test", nil, &out); err != nil {
 			return err
 		}
@@ -197,8 +196,8 @@ func webhookDeliveries(ctx context.Context, c *call) error {
 		limit = c.text("max")
 	}
 	return c.withAccount(ctx, "webhooks", func(cl *client, path string) error {
-		var list []deliveryInfo
-		if err := cl.do(ctx, "GET", path+"/deliveries?max="+url.QueryEscape(limit), nil, &list); err != nil {
+		list, err := items[web.DeliveryInfo](ctx, cl, path+"/deliveries?limit="+url.QueryEscape(limit))
+		if err != nil {
 			return err
 		}
 		if c.on("json") {
@@ -206,13 +205,13 @@ func webhookDeliveries(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			for _, d := range list {
-				fmt.Fprintf(w, "%s\t%s\tattempt %d\t%s\t%d ms\n", d.At.Format(time.DateTime), d.Type, d.Number, d.outcome(), d.Took)
+				fmt.Fprintf(w, "%s\t%s\tattempt %d\t%s\t%d ms\n", d.At.Format(time.DateTime), d.Type, d.Number, outcome(&d), d.Took)
 			}
 		})
 	})
 }
 
-func (d *deliveryInfo) outcome() string {
+func outcome(d *web.DeliveryInfo) string {
 	switch {
 	case d.Err != "" && d.Status != 0:
 		return fmt.Sprintf("%d, %s", d.Status, line(d.Err))

@@ -139,6 +139,18 @@ func (a *Account) DisableAgent(ctx context.Context, id store.AgentID, disabled b
 	return nil
 }
 
+// SetRole changes what an agent may.
+func (a *Account) SetRole(ctx context.Context, id store.AgentID, role string) error {
+	err := a.update(ctx, func(db *conn.Conn) error {
+		return changed(db, "UPDATE agent SET role = ? WHERE id = ?", role, int64(id))
+	})
+	a.directory.forget()
+	if err != nil {
+		return fmt.Errorf("set the role of agent %d: %w", id, err)
+	}
+	return nil
+}
+
 // DeleteAgent removes the agent, her credentials and memberships, destroys her secret,
 // and shreds the conversations that nobody can see any more.
 func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {

@@ -155,3 +155,17 @@ CREATE TABLE own (
 	PRIMARY KEY (agent, part, slot)
 ) WITHOUT ROWID, STRICT;
 
+CREATE TABLE api_key (
+	id     TEXT PRIMARY KEY,
+	made   INTEGER NOT NULL,
+	sealed BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE TABLE answer (
+	key    BLOB PRIMARY KEY, -- a hash of who asked and of the key
+	made   INTEGER NOT NULL,
+	sealed BLOB NOT NULL
+) WITHOUT ROWID, STRICT;
+
+CREATE INDEX answer_made ON answer (made);
+

@@ -9,13 +9,31 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// Conversations lists all of the account's, also those that were shredded.
-func (a *Account) Conversations(ctx context.Context) ([]store.Summary, error) {
-	var all []store.Summary
-	err := a.read(ctx, func(db *conn.Conn) error {
-		return db.Query(`SELECT id, nature, a, b, n, first, last, shredded
-			FROM conversation
-			ORDER BY id`, nil, func(r conn.Row) error {
+// Conversations lists up to max of the account's that follow after, also those that
+// were shredded.
+func (a *Account) Conversations(ctx context.Context, after store.ConversationID, max int) ([]store.Summary, error) {
+	all, err := a.summaries(ctx, "id > ? ORDER BY id LIMIT ?", int64(after), max)
+	if err != nil {
+		return nil, fmt.Errorf("list conversations: %w", err)
+	}
+	return all, nil
+}
+
+// Conversation is one of the account's, also if it was shredded.
+func (a *Account) Conversation(ctx context.Context, id store.ConversationID) (store.Summary, error) {
+	all, err := a.summaries(ctx, "id = ?", int64(id))
+	if err == nil && len(all) == 0 {
+		err = store.ErrNotFound
+	}
+	if err != nil {
+		return store.Summary{}, fmt.Errorf("conversation %d: %w", id, err)
+	}
+	return all[0], nil
+}
+
+func (a *Account) summaries(ctx context.Context, which string, args ...any) (all []store.Summary, err error) {
+	err = a.read(ctx, func(db *conn.Conn) error {
+		return db.Query("SELECT id, nature, a, b, n, first, last, shredded FROM conversation WHERE "+which, args, func(r conn.Row) error {
 			s := store.Summary{ID: store.ConversationID(r.Int(0)), Nature: store.Nature(r.Int(1)), Records: r.Int(4),
 				First: store.Ordinal(r.Int(5)), Last: store.Ordinal(r.Int(6)), Shredded: r.Int(7) != 0}
 			p := pair{store.AgentID(r.Int(2)), store.AgentID(r.Int(3))}
@@ -27,10 +45,7 @@ func (a *Account) Conversations(ctx context.Context) ([]store.Summary, error) {
 			return nil
 		})
 	})
-	if err != nil {
-		return nil, fmt.Errorf("list conversations: %w", err)
-	}
-	return all, nil
+	return all, err
 }
 
 // Transcript yields a conversation's records in order. After the last it answers
@@ -52,25 +67,55 @@ func (a *Account) Transcript(ctx context.Context, id store.ConversationID, yield
 	return nil
 }
 
+// Records yields up to max of a conversation's records that follow number after, those
+// that don't open locked. It compares nothing with the header, as Transcript does.
+func (a *Account) Records(ctx context.Context, id store.ConversationID, after int64, max int, yield func(*store.Entry) error) error {
+	t, err := a.transcript(ctx, id)
+	if err != nil {
+		return fmt.Errorf("records of conversation %d: %w", id, err)
+	}
+	given := 0
+	for block := blockOf(after + 1); block <= t.blocks() && given < max; block++ {
+		err := t.block(ctx, block, func(e *store.Entry) error {
+			if e.N <= after || given == max {
+				return nil
+			}
+			given++
+			return yield(e)
+		})
+		if err != nil {
+			return fmt.Errorf("records of conversation %d: %w", id, err)
+		}
+	}
+	return nil
+}
+
+// verifyAtOnce is how many conversations Verify asks for at a time.
+const verifyAtOnce = 1000
+
 // Verify reads all conversations and answers what is not as it was written: an error
 // for each that is affected, joined. Each is an ErrTampered.
 func (a *Account) Verify(ctx context.Context) error {
-	all, err := a.Conversations(ctx)
-	if err != nil {
-		return err
-	}
 	var faults []error
-	for _, s := range all {
-		if s.Shredded {
-			continue
-		}
-		err := a.Transcript(ctx, s.ID, func(*store.Entry) error { return nil })
-		if err != nil && !errors.Is(err, store.ErrTampered) {
+	for after := store.ConversationID(0); ; {
+		some, err := a.Conversations(ctx, after, verifyAtOnce)
+		if err != nil {
 			return err
 		}
-		faults = append(faults, err)
+		if len(some) == 0 {
+			return errors.Join(faults...)
+		}
+		for _, s := range some {
+			if after = s.ID; s.Shredded {
+				continue
+			}
+			err := a.Transcript(ctx, s.ID, func(*store.Entry) error { return nil })
+			if err != nil && !errors.Is(err, store.ErrTampered) {
+				return err
+			}
+			faults = append(faults, err)
+		}
 	}
-	return errors.Join(faults...)
 }
 
 // A transcript is a conversation while it is read and compared with its header.

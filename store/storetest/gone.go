@@ -138,7 +138,7 @@ func shreddedIsGone(t *testing.T, open Open) {
 	}
 	got, _ = d.page(store.Page{Agent: anna, After: last, Max: 10})
 	want(t, "the archive after", got, []string{"new"})
-	list, err := d.Conversations(d.ctx)
+	list, err := d.Conversations(d.ctx, 0, 1000)
 	must(t, err)
 	for _, s := range list {
 		want(t, "shredded", s.Shredded, s.ID == gone.ID())

@@ -223,7 +223,7 @@ func transcriptIsWhole(t *testing.T, open Open) {
 	c := d.direct(anna, ben)
 	all, o := d.talk(c, anna, ben, 300)
 	want(t, "the transcript", d.transcript(c.ID()), all)
-	list, err := a.Conversations(d.ctx)
+	list, err := a.Conversations(d.ctx, 0, 1000)
 	must(t, err)
 	for _, s := range list {
 		if s.ID == c.ID() {

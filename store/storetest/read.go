@@ -180,3 +180,32 @@ func deliveryIsKept(t *testing.T, open Open) {
 	must(t, err)
 	want(t, "delivery after a start", got, saved)
 }
+
+// Records are read from any number on, over blocks and up to any end.
+func recordsFromAnyNumber(t *testing.T, open Open) {
+	a, _ := open(t)
+	d := newDesk(t, a)
+	anna, ben := d.agent("anna"), d.agent("ben")
+	c := d.direct(anna, ben)
+	const all = 40
+	for n := range all {
+		d.say(c, anna, time.Now(), fmt.Sprint(n+1))
+	}
+	for _, r := range []struct{ after, max, first, last int }{
+		{0, 5, 1, 5}, {0, 100, 1, all}, {15, 2, 16, 17}, {16, 1, 17, 17}, {31, 9, 32, all}, {39, 5, 40, 40}, {40, 5, 0, 0}, {999, 5, 0, 0},
+	} {
+		var got []int64
+		must(t, d.Records(d.ctx, c.ID(), int64(r.after), r.max, func(e *store.Entry) error {
+			got = append(got, e.N)
+			return nil
+		}))
+		count := 0
+		if r.first > 0 {
+			count = r.last - r.first + 1
+		}
+		if len(got) != count || count > 0 && (got[0] != int64(r.first) || got[count-1] != int64(r.last)) {
+			t.Errorf("up to %d after %d: %v, want %d to %d", r.max, r.after, got, r.first, r.last)
+		}
+	}
+	wantErr(t, "of no conversation", d.Records(d.ctx, 999, 0, 1, func(*store.Entry) error { return nil }), store.ErrNotFound)
+}

@@ -49,7 +49,7 @@ func (w *worker) fill(ctx context.Context) bool {
 			to = e.Ordinal - 1
 			break
 		}
-		if !e.Tampered && !Wants(&w.endpoint, e) {
+		if !e.Tampered && !w.endpoint.Wants(e) {
 			continue
 		}
 		j := &job{ordinal: e.Ordinal, conversation: e.Conversation, due: eventTime(e, now)}

@@ -1,0 +1,123 @@
+package web
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"net/http"
+)
+
+const (
+	idempotencyHeader = "Idempotency-Key"
+	idempotencyMax    = 255 // bytes
+)
+
+// A kept is what was answered to a request with an idempotency key, or with no status
+// that it is being worked on.
+type kept struct {
+	Request [32]byte // its hash
+	Run     string   // of the program that works on it
+	Status  int
+	Header  http.Header
+	Body    []byte
+}
+
+// idempotent answers a POST with an idempotency key once: the second one with the same
+// key gets what the first got, for a day, also after a restart
+// (draft-ietf-httpapi-idempotency-key-header).
+func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body []byte) {
+	name := r.Header.Get(idempotencyHeader)
+	if name == "" || r.Method != http.MethodPost {
+		a.dispatch(w, r, c)
+		return
+	}
+	if len(name) > idempotencyMax {
+		refuse("the idempotency key has more than %d bytes", idempotencyMax).write(w)
+		return
+	}
+	key := hashOf(c.key, name)
+	claim := kept{Request: hashOf(r.Method, r.URL.RequestURI(), string(body)), Run: a.running}
+	before, err := a.claim(r.Context(), c, key, claim)
+	if err != nil {
+		p := a.problem(err)
+		(&Refusal{Status: p.Status, Text: p.Detail}).write(w)
+		return
+	}
+	if before != nil {
+		before.answer(w, claim)
+		return
+	}
+	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+	// What the handler does is kept even if the caller hangs up.
+	a.dispatch(rec, r.WithContext(context.WithoutCancel(r.Context())), c)
+	var done []byte // nothing: whoever was refused may try again
+	if rec.status < 300 {
+		claim.Status, claim.Header, claim.Body = rec.status, w.Header().Clone(), rec.body
+		if done, err = json.Marshal(claim); err != nil {
+			a.log.Error("answer not kept", "err", err)
+		}
+	}
+	if err := c.Store.KeepAnswer(context.WithoutCancel(r.Context()), key, done); err != nil {
+		a.log.Error("answer not kept", "err", err)
+	}
+	w.WriteHeader(rec.status)
+	w.Write(rec.body) // an error means that the caller is gone
+}
+
+func (a *API) claim(ctx context.Context, c *caller, key [32]byte, claim kept) (*kept, error) {
+	text, err := json.Marshal(claim)
+	if err != nil {
+		return nil, err
+	}
+	old, err := c.Store.ClaimAnswer(ctx, key, text)
+	if err != nil || old == nil {
+		return nil, err
+	}
+	before := new(kept)
+	return before, json.Unmarshal(old, before)
+}
+
+// answer repeats what was answered.
+func (k *kept) answer(w http.ResponseWriter, now kept) {
+	switch {
+	case k.Request != now.Request:
+		refuse("the idempotency key was used for another request").write(w)
+	case k.Status == 0 && k.Run == now.Run:
+		conflict("the first request with this idempotency key is being worked on").write(w)
+	case k.Status == 0:
+		conflict("the server stopped while it worked on the first request with this idempotency key").
+			hint("look whether it was done; if not, send it with another key").write(w)
+	default:
+		for name, values := range k.Header {
+			if w.Header().Get(name) == "" {
+				w.Header()[name] = values
+			}
+		}
+		w.WriteHeader(k.Status)
+		w.Write(k.Body) // an error means that the caller is gone
+	}
+}
+
+// A recorder holds an answer back.
+type recorder struct {
+	http.ResponseWriter
+	status int
+	body   []byte
+}
+
+// WriteHeader notes the status.
+func (r *recorder) WriteHeader(status int) { r.status = status }
+
+// Write adds to the answer.
+func (r *recorder) Write(b []byte) (int, error) {
+	r.body = append(r.body, b...)
+	return len(b), nil
+}
+
+func hashOf(parts ...string) [32]byte {
+	text, err := json.Marshal(parts)
+	if err != nil {
+		panic(err) // strings always encode
+	}
+	return sha256.Sum256(text)
+}

@@ -1,0 +1,148 @@
+package web
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"parley.im/parley/store"
+)
+
+// How a transcript can be had.
+const (
+	asText   = "text/plain; charset=utf-8"
+	asLines  = "application/x-ndjson"
+	signSeed = "export" // the name of the secret that exports are signed with
+)
+
+// getTranscript streams a conversation: as text, as lines of JSON, or as lines that end
+// with a signature over all lines before (format signed).
+func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
+	ConversationPath
+	Format string `query:"format" enum:"text,json,signed" default:"json" doc:"Lines for people, a JSON object in each line, or that and a signature in the last."`
+}) (*huma.StreamResponse, error) {
+	s, err := c.conversation(ctx, in.Conversation)
+	switch {
+	case err != nil:
+		return nil, err
+	case s.Shredded:
+		return nil, missing("conversation %d was destroyed", in.Conversation)
+	}
+	t := &transcript{c: c, id: s.ID, format: in.Format, now: a.now}
+	if in.Format == "signed" {
+		seed, err := c.Store.Secret(ctx, signSeed, ed25519.SeedSize)
+		if err != nil {
+			return nil, err
+		}
+		t.key, t.sum = ed25519.NewKeyFromSeed(seed), sha256.New()
+	}
+	return &huma.StreamResponse{Body: func(w huma.Context) {
+		w.SetHeader("Content-Type", asLines)
+		if in.Format == "text" {
+			w.SetHeader("Content-Type", asText)
+		}
+		if err := t.write(ctx, w.BodyWriter()); err != nil {
+			a.log.Info("transcript broken off", "err", err)
+		}
+	}}, nil
+}
+
+// A transcript is a conversation on its way out.
+type transcript struct {
+	c      *caller
+	id     store.ConversationID
+	format string
+	now    func() time.Time
+	n      int64 // records so far
+
+	key ed25519.PrivateKey // of signed ones
+	sum hash.Hash
+}
+
+// An ExportSignature is the last line of a signed transcript. What is signed is the text
+// "parley transcript v1", account, conversation, number of records, the time and the
+// SHA-256 of all lines before in hexadecimal, each followed by a newline.
+type ExportSignature struct {
+	Account      string `json:"account"`
+	Conversation string `json:"conversation"`
+	Records      int64  `json:"records"`
+	At           string `json:"at"`
+	SHA256       string `json:"sha256"`
+	Algorithm    string `json:"algorithm"` // "Ed25519"
+	PublicKey    string `json:"public_key"`
+	Signature    string `json:"signature"`
+}
+
+func (s *ExportSignature) signed() []byte {
+	return fmt.Appendf(nil, "parley transcript v1\n%s\n%s\n%d\n%s\n%s\n", s.Account, s.Conversation, s.Records, s.At, s.SHA256)
+}
+
+func (t *transcript) write(ctx context.Context, w io.Writer) error {
+	if t.sum != nil {
+		w = io.MultiWriter(w, t.sum)
+	}
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	err := t.c.Store.Transcript(ctx, t.id, func(e *store.Entry) (err error) {
+		t.n++
+		if info := newRecordInfo(e); t.format == "text" {
+			_, err = io.WriteString(w, info.Line())
+		} else {
+			err = lines.Encode(info)
+		}
+		return err
+	})
+	switch {
+	case err != nil && t.format == "text":
+		fmt.Fprintf(w, "(%v)\n", err)
+		return err
+	case err != nil:
+		lines.Encode(RecordInfo{Failure: err.Error()}) // and no signature
+		return err
+	case t.sum == nil:
+		return nil
+	}
+	s := ExportSignature{
+		Account: t.c.ID, Conversation: fmt.Sprint(t.id), Records: t.n, At: t.now().UTC().Format(time.RFC3339),
+		SHA256: hex.EncodeToString(t.sum.Sum(nil)), Algorithm: "Ed25519",
+		PublicKey: base64.StdEncoding.EncodeToString(t.key.Public().(ed25519.PublicKey)),
+	}
+	s.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(t.key, s.signed()))
+	return lines.Encode(map[string]ExportSignature{"signed": s})
+}
+
+// Line is the record for people: when, who and what. Times are UTC.
+func (info *RecordInfo) Line() string {
+	at := info.At.Format(time.DateTime)
+	switch {
+	case info.Failure != "":
+		return fmt.Sprintf("%s  (unreadable: %s)\n", at, OneLine(info.Failure))
+	case info.Locked:
+		return at + "  (locked)\n"
+	case info.Event != store.KindMessage.Event():
+		data, err := json.Marshal(info.Data)
+		if err != nil {
+			data = nil
+		}
+		return fmt.Sprintf("%s  %s  %s\n", at, info.Event, OneLine(string(data)))
+	}
+	from, _, _ := strings.Cut(info.From, "/")
+	said := info.Text
+	if info.Subject != "" {
+		said = "[" + info.Subject + "] " + said
+	}
+	if said == "" {
+		said = "(no text)"
+	}
+	return fmt.Sprintf("%s  %s: %s\n", at, OneLine(from), Printable(said, strings.Repeat(" ", len(at)+2)))
+}

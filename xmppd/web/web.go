@@ -1,0 +1,169 @@
+package web
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/store"
+)
+
+// An Account is an account as the API works on it.
+type Account struct {
+	ID, Domain string
+	Store      store.Account
+	Auth       *auth.Account
+}
+
+// An Installation knows the accounts.
+type Installation interface {
+	// WebAccount is the account called id, if it is in operation; else ErrNotFound.
+	WebAccount(ctx context.Context, id string) (Account, error)
+	// ShowAccount tells about an account.
+	ShowAccount(ctx context.Context, id string) (AccountInfo, error)
+	// RenderEvent is the JSON that a webhook would get for a record.
+	RenderEvent(a Account, e *store.Entry) ([]byte, error)
+	// Audit keeps that something was done, or that it is about to be.
+	Audit(ctx context.Context, d Deed) error
+	// Live is the server that runs, or nil.
+	Live() Live
+}
+
+// Live is what of a running server has to know of changes.
+type Live interface {
+	// AgentAdded: a new agent, or one who was enabled again.
+	AgentAdded(account string, g store.Agent)
+	// AgentRemoved: the agent was disabled; her sessions end.
+	AgentRemoved(account string, g store.Agent)
+	// AgentDeleted: and she does not come back.
+	AgentDeleted(account string, g store.Agent)
+	// CredentialsChanged: the agent has another password; sessions of the old one end.
+	CredentialsChanged(account string, g store.Agent)
+	// CredentialRevoked: one of her devices' secrets is good no more; its sessions end.
+	CredentialRevoked(account string, g store.Agent, credential int64)
+	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
+	// token.
+	WebhooksChanged(account string)
+}
+
+// A Deed is what somebody did, for the audit log.
+type Deed struct {
+	Account   string
+	Operator  bool
+	UID       uint32 // of an operator
+	Key       string // of a program
+	Operation string // such as "create-webhook"
+	Object    string // the path
+	From      netip.Addr
+}
+
+// Config is what an API needs.
+type Config struct {
+	Installation Installation
+	// ClientAddr says where a request comes from, through proxies that are trusted.
+	ClientAddr func(*http.Request) netip.Addr
+	// PerMinute is how many requests a key may send in a minute; 0 is no limit.
+	PerMinute int
+	Now       func() time.Time
+	Log       *slog.Logger
+}
+
+// An API answers requests. It is safe for concurrent use.
+type API struct {
+	cfg      Config
+	inst     Installation
+	log      *slog.Logger
+	now      func() time.Time
+	started  time.Time
+	mux      *http.ServeMux
+	huma     huma.API
+	requests *windows // by key
+	failures *windows // by address: who could not say who they are
+	nonces   nonces
+	running  string // tells this run of the program from others
+}
+
+// New makes an API. It panics when a route has no line in the table of permissions.
+func New(cfg Config) *API {
+	a := &API{
+		cfg: cfg, inst: cfg.Installation, log: cfg.Log, now: cfg.Now, started: cfg.Now(), mux: http.NewServeMux(),
+		requests: newWindows(cfg.PerMinute, time.Minute), failures: newWindows(failuresPerMinute, time.Minute),
+		running: randomID(),
+	}
+	a.huma = humago.New(a.mux, description())
+	a.accountRoutes()
+	a.agentRoutes()
+	a.credentialRoutes()
+	a.webhookRoutes()
+	a.conversationRoutes()
+	a.eventRoutes()
+	a.keyRoutes()
+	return a
+}
+
+// description is what the OpenAPI document says besides the routes. No page that shows
+// it is served: it would need scripts from elsewhere.
+func description() huma.Config {
+	c := huma.DefaultConfig("Parley", "1")
+	c.Info.Description = "What programs may ask of an account. Each request is one key's: by HTTP Basic with the key's id and secret, " +
+		"by a JWT (HS256) or a signature (PARLEY-HMAC-SHA512) made with a signing key's secret."
+	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "/v1/openapi", "", "", nil
+	c.RejectUnknownQueryParameters = true
+	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
+	c.Transformers = []huma.Transformer{withoutValues}
+	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
+		"basic": {Type: "http", Scheme: "basic"},
+		"jwt":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
+		"hmac":  {Type: "apiKey", In: "header", Name: "Authorization", Description: "PARLEY-HMAC-SHA512 key=…, ts=…, nonce=…, sig=…"},
+	}
+	c.Security = []map[string][]string{{"basic": {}}, {"jwt": {}}, {"hmac": {}}}
+	return c
+}
+
+// A route is an operation of the API.
+type route struct {
+	id, method, path, does string
+	created                bool // answers 201
+}
+
+// handle registers what answers a route. The type of its input and output are the
+// route's description.
+func handle[I, O any](a *API, r route, answer func(context.Context, *caller, *I) (*O, error)) {
+	p, ok := permissions[r.id]
+	if !ok {
+		panic("no line in the table of permissions: " + r.id)
+	}
+	op := huma.Operation{
+		OperationID: r.id, Method: r.method, Path: r.path, Summary: r.does,
+		Description:  "Wants the scope `" + p.scope + "` and at least the role " + p.role.String() + ".",
+		MaxBodyBytes: requestMax, BodyReadTimeout: -1, Tags: []string{p.kind()},
+		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+			http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge,
+			http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable},
+	}
+	if r.created {
+		op.DefaultStatus = http.StatusCreated
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		c := callerOf(ctx)
+		if err := c.may(p); err != nil {
+			return nil, problemOf(err)
+		}
+		if p.audited {
+			if err := a.inst.Audit(ctx, c.deed(r.id)); err != nil {
+				return nil, a.problem(err)
+			}
+		}
+		out, err := answer(ctx, c, in)
+		if err != nil {
+			return nil, a.problem(err)
+		}
+		return out, nil
+	})
+}
