@@ -95,6 +95,9 @@ func (a *account) open(ctx context.Context) error {
 }
 
 func (a *account) openAll(ctx context.Context) (err error) {
+	if err := checkPair(a.dir, a.keysDir, a.id); err != nil {
+		return err
+	}
 	a.keys, err = keys.Open(ctx, keys.Config{
 		Dir: a.keysDir, Account: a.id, Root: a.inst.root, Now: a.inst.now, Log: a.inst.log,
 	})

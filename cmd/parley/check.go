@@ -28,6 +28,11 @@ func check(_ context.Context, c *call) error {
 	certs, faults := loadCertificates(f)
 	faults = append(faults, checkDomains(f)...)
 	faults = append(faults, checkFolders(f)...)
+	for _, a := range f.Accounts {
+		if err := checkPair(dataDir(f, a.ID), f.Keys, a.ID); err != nil {
+			faults = append(faults, err)
+		}
+	}
 	if _, err := readRoot(f); err != nil {
 		faults = append(faults, err)
 	}
@@ -94,6 +99,19 @@ func checkFolders(f *conf.File) (faults []error) {
 		faults = append(faults, err)
 	}
 	return faults
+}
+
+// checkPair refuses data whose keys are gone: new ones would only hide that.
+func checkPair(dir, keysDir, account string) error {
+	data := filepath.Join(dir, "data.db")
+	if _, err := os.Stat(data); err != nil {
+		return nil // there is nothing to read
+	}
+	if there, err := keys.Exist(keysDir, account); err != nil || there {
+		return err
+	}
+	return withHint(fmt.Errorf("the keys of account %s are not in %s, and without them nothing in %s can be read", account, keysDir, data),
+		"put the folder of keys back as it was")
 }
 
 // checkApart refuses links that lead keys and data together after all. VIV-11

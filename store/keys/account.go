@@ -238,5 +238,14 @@ func Delete(dir, account string) error {
 	return errors.Join(append(errs, conn.SyncDir(dir))...)
 }
 
+// Exist says whether an account's keys are in a folder.
+func Exist(dir, account string) (bool, error) {
+	_, err := os.Stat(filepath.Join(dir, account+".key"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 func (a *Account) keyPath() string { return filepath.Join(a.dir, a.account+".key") }
 func (a *Account) dbPath() string  { return filepath.Join(a.dir, a.account+".db") }
