@@ -119,8 +119,10 @@ type Account interface {
 	AddEndpoint(ctx context.Context, e Endpoint) error
 	// UpdateEndpoint changes what deliveries may change: Disabled, Why.
 	UpdateEndpoint(ctx context.Context, e Endpoint) error
-	// ChangeEndpoint changes all but ID, Created and Cursor.
-	ChangeEndpoint(ctx context.Context, e Endpoint) error
+	// ChangeEndpoint changes all but ID, Created and Cursor, as change does, while nobody else
+	// changes it, and answers what it is then. An error of change is the answer, and nothing
+	// happens.
+	ChangeEndpoint(ctx context.Context, id string, change func(*Endpoint) error) (Endpoint, error)
 	DeleteEndpoint(ctx context.Context, id string) error
 	Advance(ctx context.Context, p Progress) error
 	// Retries are those of an endpoint that are not given up, by Next.

@@ -36,12 +36,14 @@ func (n *negotiation) takeUp(previd, h string) (s *Session, answer []byte, err e
 		return nil, n.agent.unknownStream(previd), nil
 	}
 	s.detach()
+	// Before it is asked whether that is good still: whoever revokes it looks at this.
+	old := s.credential.Swap(n.credential)
 	if e := n.agent.refuses(n.began, n.credential); e != nil { // this session itself was just changing the password
+		s.credential.Store(old)
 		s.release()
 		return nil, nil, e
 	}
 	s.since, s.password = n.began, n.password
-	s.credential.Store(n.credential)
 	handled, ok, err := s.rewind(uint32(received))
 	if err != nil {
 		return nil, smFailed(wire.UnexpectedRequest), err // XEP-0198 §6: before the stream error

@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"crypto/tls"
+	"database/sql"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -12,7 +13,10 @@ import (
 	"io"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -375,6 +379,7 @@ func TestAPIAuthentication(t *testing.T) {
 	}
 	for name, authorization := range map[string]string{
 		"a good one":          token(hs, secret, nil, nil),
+		"of five minutes":     token(hs, secret, nil, func(m jwt.MapClaims) { m["exp"] = time.Now().Add(5 * time.Minute).Unix() }),
 		"narrowed to agents":  token(hs, secret, nil, func(m jwt.MapClaims) { m["scope"] = "agents:read webhooks:read" }),
 		"a list of audiences": token(hs, secret, nil, func(m jwt.MapClaims) { m["aud"] = []string{"desk.example"} }),
 	} {
@@ -382,8 +387,10 @@ func TestAPIAuthentication(t *testing.T) {
 			t.Errorf("token, %s: %d %s", name, a.status, a.body)
 		}
 	}
-	if a := try(token(hs, secret, nil, func(m jwt.MapClaims) { m["scope"] = "webhooks:read" })); a.status != 403 {
-		t.Errorf("a token narrowed to webhooks reads agents: %d", a.status)
+	for _, scope := range []string{"webhooks:read", ""} {
+		if a := try(token(hs, secret, nil, func(m jwt.MapClaims) { m["scope"] = scope })); a.status != 403 {
+			t.Errorf("a token narrowed to %q reads agents: %d", scope, a.status)
+		}
 	}
 	refused := try("")
 	unknown := func(name, authorization string) {
@@ -472,6 +479,8 @@ func TestAPISignedRequests(t *testing.T) {
 	want("too old", signed("GET", "/v1/agents", "", time.Now().Add(-301*time.Second), fresh()), 401)
 	want("too early", signed("GET", "/v1/agents", "", time.Now().Add(310*time.Second), fresh()), 401)
 
+	want("asked for twice", signed("GET", "/v1/agents?limit=1&limit=2", "", later, fresh()), 400)
+
 	// Captured before a crash and sent again after it, also if it was signed ahead of time.
 	captured := signed("GET", "/v1/agents", "", time.Now(), fresh())
 	ahead := signed("GET", "/v1/agents", "", time.Now().Add(4*time.Minute), fresh())
@@ -484,8 +493,164 @@ func TestAPISignedRequests(t *testing.T) {
 		r.URL.Host, r.Host = d.https, ""
 		return r
 	}
-	want("captured before the crash", replay(captured), 401)
-	want("captured ahead of time", replay(ahead), 401)
+	want("captured before the crash", replay(captured), 503)
+	a := c.send(replay(ahead))
+	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); a.status != 503 || err != nil || wait < 200 || wait > 310 {
+		t.Errorf("captured ahead of time: %d, Retry-After %s", a.status, a.header.Get("Retry-After"))
+	}
+	other := d.newKey("-role", "owner", "-signing") // who has nothing to do with that clock
+	k = other
+	want("another key", signed("GET", "/v1/agents", "", time.Now().Add(time.Second), fresh()), 200)
+}
+
+// A token makes no keys, and a key none that is good for longer or for more than itself.
+func TestAPIKeysBegetNothingBetter(t *testing.T) {
+	d := healthy(t)
+	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	c := d.api("-role", "owner", "-expires", until.Format(time.RFC3339))
+	c.ask("POST", "/v1/keys", `{}`, 403, nil)
+	c.ask("POST", "/v1/keys", fmt.Sprintf(`{"expires":%q}`, until.Add(time.Second).Format(time.RFC3339)), 403, nil)
+	c.ask("POST", "/v1/keys", `{"expires":"9999-12-31T23:59:59-12:00"}`, 422, nil)
+	var k web.KeyInfo
+	c.ask("POST", "/v1/keys", fmt.Sprintf(`{"expires":%q}`, until.Format(time.RFC3339)), 201, &k)
+	if k.By != c.key.ID {
+		t.Errorf("made by %q, want %q", k.By, c.key.ID)
+	}
+	signing := d.newKey("-role", "owner", "-signing")
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"aud": "desk.example", "exp": time.Now().Add(time.Minute).Unix()})
+	token.Header["kid"] = signing.ID
+	text, err := token.SignedString([]byte(signing.Secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := c.request("POST", "/v1/keys", `{}`)
+	r.Header.Set("Authorization", "Bearer "+text)
+	if a := c.send(r); a.status != 403 {
+		t.Errorf("a token makes a key: %d %s", a.status, a.body)
+	}
+}
+
+// Of many who change what they have seen at the same moment, one does.
+func TestAPIChangesAtOnce(t *testing.T) {
+	d := healthy(t)
+	c := d.api("-role", "admin")
+	var hook web.WebhookInfo
+	c.ask("POST", "/v1/webhooks", `{"url":"https://shop.example/parley"}`, 201, &hook)
+	path := "/v1/webhooks/" + hook.ID
+	for round := range 10 {
+		c.headers.Del("If-Match")
+		c.headers.Set("If-Match", c.ask("GET", path, "", 200, nil).header.Get("ETag"))
+		var changed atomic.Int32
+		var all sync.WaitGroup
+		for n := range 6 {
+			r := c.request("PATCH", path, fmt.Sprintf(`{"description":"%d of %d"}`, n, round))
+			all.Go(func() {
+				if resp, err := c.http.Do(r); err == nil {
+					if resp.StatusCode == 200 {
+						changed.Add(1)
+					}
+					resp.Body.Close()
+				}
+			})
+		}
+		all.Wait()
+		if n := changed.Load(); n != 1 {
+			t.Errorf("%d changes of what one has seen, want 1", n)
+		}
+	}
+	// What is changed beside a rotation does not undo it.
+	c.headers.Del("If-Match")
+	var rotated web.WebhookInfo
+	patches := make([]*http.Request, 4)
+	for n := range patches {
+		patches[n] = c.request("PATCH", path, fmt.Sprintf(`{"description":"%d"}`, n))
+	}
+	var all sync.WaitGroup
+	for _, r := range patches {
+		all.Go(func() {
+			if resp, err := c.http.Do(r); err == nil {
+				resp.Body.Close()
+			}
+		})
+	}
+	c.ask("POST", path+"/rotate", "", 200, &rotated)
+	all.Wait()
+	var now web.WebhookInfo
+	c.ask("GET", path, "", 200, &now)
+	if now.PreviousUntil == nil {
+		t.Errorf("the rotation was undone: %+v", now)
+	}
+}
+
+// No argument of a command leads it to something else than it names.
+func TestCommandsStayWhereTheyAre(t *testing.T) {
+	both(t, func(t *testing.T, _, config string, _ func() []string) {
+		must(t, "anna@desk.example\tcorrect horse 42\nben@desk.example\tcorrect horse 42\n", "agent", "import", "-config", config)
+		for _, args := range [][]string{
+			{"apikey", "delete", ".."}, {"apikey", "delete", "."}, {"apikey", "delete", "../agents/ben@desk.example"},
+			{"device", "revoke", "anna@desk.example", ".."}, {"device", "revoke", "anna@desk.example", "../../ben@desk.example"},
+			{"webhook", "delete", ".."}, {"webhook", "delete", "%2e%2e"}, {"conversation", "show", ".."}, {"agent", "delete", ".."},
+			{"account", "disable", ".."}, {"account", "delete", "desk/../desk"},
+		} {
+			if _, prose, err := typed(t, "", append(args, "-config", config)...); err == nil {
+				t.Errorf("parley %s: %s", strings.Join(args, " "), prose)
+			}
+		}
+		if out := must(t, "", "agent", "list", "-config", config); strings.Count(out, "\n") != 2 {
+			t.Errorf("the agents are %q", out)
+		}
+	})
+}
+
+// A transcript that was changed outside the server breaks off: nobody takes it for all.
+func TestAPITranscriptBreaksOff(t *testing.T) {
+	d := healthy(t)
+	d.say("anna", "ben", "one", "two", "three")
+	path := "/v1/conversations/" + d.direct() + "/transcript"
+	d.end(syscall.SIGTERM)
+	db, err := sql.Open("sqlite3", filepath.Join(d.dir, "data/accounts/desk/data.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("UPDATE log SET sealed = zeroblob(length(sealed)) WHERE n = 2 AND kind = 1"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	c := d.api("-role", "supervisor")
+	for _, format := range []string{"text", "json", "signed"} {
+		resp, err := c.http.Do(c.request("GET", path+"?format="+format, ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err == nil || !strings.Contains(string(text), "three") || strings.Contains(string(text), `"signed"`) {
+			t.Errorf("%s: %v\n%s", format, err, text)
+		}
+	}
+	var part web.List[web.Event]
+	c.ask("GET", "/v1/events?types=message.created", "", 200, &part)
+	if len(part.Items) != 3 || !part.Items[1].Locked || part.Items[2].Locked {
+		t.Errorf("events: %+v", part.Items)
+	}
+}
+
+// What nobody has signed in for costs no memory: no body is read.
+func TestAPIReadsNoBodyOfStrangers(t *testing.T) {
+	d := healthy(t)
+	c := d.api("-role", "admin")
+	body, w := io.Pipe()
+	defer w.Close()
+	r, err := http.NewRequestWithContext(t.Context(), "POST", "https://"+d.https+"/v1/webhooks", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := c.send(r); a.status != 401 { // while the body never comes
+		t.Errorf("%d %s", a.status, a.body)
+	}
 }
 
 // Too much is answered by when to go on, and strangers are slowed down by where they are.

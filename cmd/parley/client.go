@@ -59,7 +59,7 @@ func remoteClient(path string, first net.Conn) *client {
 		return dialControl(ctx, path)
 	}}
 	return &client{
-		http:  &http.Client{Transport: t},
+		http:  &http.Client{Transport: t, CheckRedirect: stay},
 		close: func() error { t.CloseIdleConnections(); return nil },
 	}
 }
@@ -67,7 +67,7 @@ func remoteClient(path string, first net.Conn) *client {
 func localClient(i *installation, release func()) *client {
 	t := &inProcess{handler: newOperator(i)}
 	return &client{
-		http:  &http.Client{Transport: t},
+		http:  &http.Client{Transport: t, CheckRedirect: stay},
 		local: true,
 		close: func() error {
 			defer release()
@@ -75,6 +75,11 @@ func localClient(i *installation, release func()) *client {
 			return i.Close()
 		},
 	}
+}
+
+// stay keeps a command from doing what it was not told to do.
+func stay(*http.Request, []*http.Request) error {
+	return errors.New("the server sends the command elsewhere")
 }
 
 // do sends in as JSON, if it is not nil, and reads the answer into out.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/url"
 	"time"
 
 	"parley.im/parley/xmppd/web"
@@ -58,6 +59,6 @@ func deviceList(ctx context.Context, c *call) error {
 
 func deviceRevoke(ctx context.Context, c *call) error {
 	return c.withAgent(ctx, func(cl *client, path string) error {
-		return cl.do(ctx, "DELETE", path+"/credentials/"+c.arg(1), nil, nil)
+		return cl.do(ctx, "DELETE", path+"/credentials/"+url.PathEscape(c.arg(1)), nil, nil)
 	})
 }

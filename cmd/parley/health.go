@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -58,6 +59,7 @@ func newHealth(s *server) *health {
 	mux.HandleFunc("GET /readyz", h.forOperators(h.ready))
 	mux.HandleFunc("GET /metrics", h.forOperators(h.metrics))
 	mux.Handle(web.Prefix, s.inst.api)
+	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
 	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
 	h.http = http.Server{
 		Handler:           h.hosted(mux),

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net/http"
-	"path"
 	"strings"
 	"time"
 
@@ -21,21 +20,30 @@ func (h *health) hosted(next http.Handler) http.Handler {
 		at := ""
 		origins := h.server.inst.config().Hosts.Origins()
 		for what, origin := range origins {
-			if strings.EqualFold("https://"+r.Host, origin) {
+			if strings.EqualFold("https://"+hostOf(r), origin) {
 				at = what
 			}
 		}
 		secureHeaders(w.Header(), at != "")
 		if strings.HasPrefix(r.URL.Path, web.Prefix) && at != "api" && (at != "" || origins["api"] != "") {
-			http.Error(w, "the API is not under this name", http.StatusMisdirectedRequest) // RFC 9110 §15.5.20
+			web.Refuse(w, http.StatusMisdirectedRequest, "the API is not under this name") // RFC 9110 §15.5.20
 			return
 		}
-		if path.Clean(r.URL.Path) != r.URL.Path {
-			http.NotFound(w, r) // net/http would send the client to what it takes this for
+		if !web.Straight(r.URL) {
+			web.Refuse(w, http.StatusNotFound, "there is no such path") // net/http would send the client to what it takes this for
 			return
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hostOf is the name that a request came to, without what says nothing.
+func hostOf(r *http.Request) string {
+	host, port, _ := strings.Cut(strings.TrimSuffix(r.Host, ":443"), ":")
+	if host = strings.TrimSuffix(host, "."); port != "" {
+		host += ":" + port
+	}
+	return host
 }
 
 // secureHeaders are in every answer over HTTPS. WCP-13 … WCP-17

@@ -48,6 +48,10 @@ func newOperator(i *installation) *operator {
 
 // ServeHTTP answers one command.
 func (o *operator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !web.Straight(r.URL) { // the mux would send the command to what it takes this for
+		writeFailure(w, missing("there is no %q", r.URL.Path))
+		return
+	}
 	if r.Method != http.MethodGet || strings.HasSuffix(r.URL.Path, "/secret") || strings.Contains(r.URL.Path, "/conversations/") {
 		o.inst.log.Info("operator's command", "uid", peerOf(r.Context()), "method", r.Method, "path", r.URL.RequestURI())
 	}

@@ -16,7 +16,7 @@ type webInstallation struct{ *installation }
 
 func (i *installation) newAPI() *web.API {
 	return web.New(web.Config{
-		Installation: webInstallation{i}, ClientAddr: peerAddr, PerMinute: i.config().API.PerMinute,
+		Installation: webInstallation{i}, ClientAddr: peerAddr, Origin: i.config().Hosts.API, PerMinute: i.config().API.PerMinute,
 		Now: func() time.Time { return i.now() }, Log: i.log,
 	})
 }
@@ -57,7 +57,7 @@ func (i webInstallation) ShowAccount(ctx context.Context, id string) (web.Accoun
 
 // RenderEvent is the JSON that a webhook gets for a record.
 func (i webInstallation) RenderEvent(a web.Account, e *store.Entry) ([]byte, error) {
-	return hook.Body(&hook.Account{ID: a.ID, Domain: a.Domain, Store: a.Store}, e)
+	return hook.Body(&hook.Account{ID: a.ID, Domain: a.Domain, Store: a.Store}, e, i.config().Hosts.API)
 }
 
 // Audit keeps what somebody does.

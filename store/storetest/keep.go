@@ -163,8 +163,19 @@ func endpointsAdvance(t *testing.T, open Open) {
 	e = store.Endpoint{ID: "wh_1", URL: "https://shop.example/y", Secret: "whsec_def", Created: start, Cursor: 9,
 		EndpointOptions: store.EndpointOptions{InOrder: true, Auth: store.EndpointAuth{Bearer: "b"}, Description: "the shop's",
 			Previous: "whsec_abc", PreviousUntil: start.Add(time.Hour)}}
-	must(t, d.ChangeEndpoint(d.ctx, e))
-	wantErr(t, "changing what is not there", d.ChangeEndpoint(d.ctx, store.Endpoint{ID: "wh_2"}), store.ErrNotFound)
+	changed, err := d.ChangeEndpoint(d.ctx, "wh_1", func(old *store.Endpoint) error {
+		*old = e
+		return nil
+	})
+	must(t, err)
+	want(t, "what it is now", fmt.Sprintf("%+v", changed), fmt.Sprintf("%+v", e))
+	_, err = d.ChangeEndpoint(d.ctx, "wh_2", func(*store.Endpoint) error { return nil })
+	wantErr(t, "changing what is not there", err, store.ErrNotFound)
+	_, err = d.ChangeEndpoint(d.ctx, "wh_1", func(old *store.Endpoint) error {
+		old.URL = "https://shop.example/never"
+		return store.ErrConflict
+	})
+	wantErr(t, "a change that is refused", err, store.ErrConflict)
 	d = newDesk(t, reopen())
 	all, err = d.Endpoints(d.ctx)
 	must(t, err)

@@ -70,9 +70,10 @@ type shape struct {
 }
 
 // Body is the JSON that an https endpoint gets for the record e: compact, its
-// keys in a fixed order, the same on every attempt.
-func Body(a *Account, e *store.Entry) ([]byte, error) {
-	return shape{}.render(a, e)
+// keys in a fixed order, the same on every attempt. With api, an origin, it says where
+// all of a message that is cut can be read.
+func Body(a *Account, e *store.Entry, api string) ([]byte, error) {
+	return shape{api: api}.render(a, e)
 }
 
 // render is Body in that shape.

@@ -51,7 +51,7 @@ func TestBodyOfMessage(t *testing.T) {
 			`{"id":"a1","from":"a@x","to":"b@x","type":"chat","text":"yes"}`},
 	} {
 		a := desk(named("00000000000000000000000003"))
-		got, err := Body(&a, said(c.in))
+		got, err := Body(&a, said(c.in), "")
 		if want := head + c.want + "}}"; err != nil || string(got) != want {
 			t.Errorf("%s: Body = %s, %v\nwant %s", c.name, got, err, want)
 		}
@@ -163,7 +163,7 @@ func TestBodyOfOtherEvents(t *testing.T) {
 	} {
 		e := said(store.Message{})
 		e.Kind, e.Data = store.KindAgentAvailable, []byte(c.in)
-		got, err := Body(&a, e)
+		got, err := Body(&a, e, "")
 		if c.want == "" {
 			if err == nil {
 				t.Errorf("%s: Body = %s, want an error", c.name, got)
@@ -180,11 +180,11 @@ func TestBodyOfOtherEvents(t *testing.T) {
 func TestBodyErrorsQuoteNothing(t *testing.T) {
 	a := desk(named("00000000000000000000000003"))
 	e := said(store.Message{Type: "chat", Inner: []byte("<body>MARKER</MARKER>")})
-	if _, err := Body(&a, e); err == nil || strings.Contains(err.Error(), "MARKER") {
+	if _, err := Body(&a, e, ""); err == nil || strings.Contains(err.Error(), "MARKER") {
 		t.Errorf("Body = %v", err)
 	}
 	e.Kind, e.Data = store.KindLoginFailed, []byte("MARKER")
-	if _, err := Body(&a, e); err == nil || strings.Contains(err.Error(), "MARKER") {
+	if _, err := Body(&a, e, ""); err == nil || strings.Contains(err.Error(), "MARKER") {
 		t.Errorf("Body = %v", err)
 	}
 }

@@ -70,7 +70,7 @@ func TestAReceiverCanVerifyEachEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.Entries(t.Context(), []store.Ordinal{o}, func(e *store.Entry) error {
-			if want, err := Body(&a, e); err != nil || !bytes.Equal(want, s.body) {
+			if want, err := Body(&a, e, ""); err != nil || !bytes.Equal(want, s.body) {
 				t.Errorf("body = %s, want %s (%v)", s.body, want, err)
 			}
 			return nil

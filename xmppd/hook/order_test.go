@@ -69,11 +69,7 @@ func (p *picky) of(line string) (list []string) {
 func inOrder(t *testing.T, f func(s *stage, p *picky, other store.Conversation)) {
 	t.Helper()
 	inBubble(t, func(t *testing.T, s *stage) {
-		e := s.m.get("wh_1")
-		e.InOrder = true
-		if err := s.m.ChangeEndpoint(t.Context(), e); err != nil {
-			t.Fatal(err)
-		}
+		s.changed(func(e *store.Endpoint) { e.InOrder = true })
 		p := &picky{refuses: make(map[string]int), there: make(map[string]int)}
 		s.say(p.answer)
 		f(s, p, s.m.between("carl", "dora"))

@@ -12,9 +12,7 @@ import (
 // changed makes the stage's endpoint what f makes of it.
 func (s *stage) changed(f func(*store.Endpoint)) {
 	s.m.t.Helper()
-	e := s.m.get("wh_1")
-	f(&e)
-	if err := s.m.ChangeEndpoint(s.m.t.Context(), e); err != nil {
+	if _, err := s.m.ChangeEndpoint(s.m.t.Context(), "wh_1", func(e *store.Endpoint) error { f(e); return nil }); err != nil {
 		s.m.t.Fatal(err)
 	}
 }

@@ -39,7 +39,7 @@ func (a *API) accountRoutes() {
 		func(ctx context.Context, c *caller, _ *struct{}) (*body[AccountInfo], error) {
 			info, err := a.inst.ShowAccount(ctx, c.ID)
 			if !c.operator {
-				info.Declared = ""
+				info.Declared, info.Iterations, info.Configured, info.Stale = "", 0, 0, 0
 			}
 			return &body[AccountInfo]{info}, err
 		})
@@ -61,8 +61,8 @@ func newAccountSecret(t store.Token) AccountSecret {
 
 // rotateSecret gives the account another secret token. Webhooks are signed with the old one,
 // too, until receivers have had the time to learn the new one. VIV-7
-func (a *API) rotateSecret(ctx context.Context, c *caller, in *struct{ Body OverlapWish }) (*body[AccountSecret], error) {
-	overlap, err := parseOverlap(in.Body.Overlap)
+func (a *API) rotateSecret(ctx context.Context, c *caller, in *struct{ Body *OverlapWish }) (*body[AccountSecret], error) {
+	overlap, err := in.Body.parse()
 	if err != nil {
 		return nil, err
 	}

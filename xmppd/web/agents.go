@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +89,7 @@ func (c *caller) nameOf(address string) (string, error) {
 	return name, nil
 }
 
-func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body AgentWishes }) (*body[AgentInfo], error) {
+func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body AgentWishes }) (*made[AgentInfo], error) {
 	if err := c.mayGive(in.Body.Role); err != nil {
 		return nil, err
 	}
@@ -110,7 +111,8 @@ func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body Agent
 	if live := a.inst.Live(); live != nil {
 		live.AgentAdded(c.ID, g)
 	}
-	return &body[AgentInfo]{newAgentInfo(c, g)}, nil
+	info := newAgentInfo(c, g)
+	return &made[AgentInfo]{Prefix + "agents/" + url.PathEscape(info.JID), info}, nil
 }
 
 // password makes what is kept of a password that the policy allows.
@@ -148,23 +150,33 @@ func (a *API) getAgent(ctx context.Context, c *caller, in *AgentPath) (*tagged[A
 			return nil, err
 		}
 	}
-	return withTag(info), nil
+	tag, err := c.tagOf(ctx, g)
+	return &tagged[AgentInfo]{tag, info}, err
 }
 
-// changeable is the agent of an address, if the caller may change her.
-func (c *caller) changeable(ctx context.Context, address string) (store.Agent, error) {
+// changeable is the agent of an address, if the caller may change her and she is what the
+// caller saw.
+func (c *caller) changeable(ctx context.Context, address string, seen IfMatch) (store.Agent, error) {
 	g, err := c.agentOf(ctx, address)
+	if err != nil {
+		return g, err
+	}
+	if err := c.mayGive(g.Role); err != nil {
+		return g, err
+	}
+	tag, err := c.tagOf(ctx, g)
 	if err == nil {
-		err = c.mayGive(g.Role)
+		err = seen.matches(tag)
 	}
 	return g, err
 }
 
 func (a *API) changeAgent(ctx context.Context, c *caller, in *struct {
 	AgentPath
+	IfMatch
 	Body AgentChange
 }) (*body[AgentInfo], error) {
-	g, err := c.changeable(ctx, in.JID)
+	g, err := c.changeable(ctx, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +212,11 @@ func (a *API) disableAgent(ctx context.Context, c *caller, g *store.Agent, disab
 	return nil
 }
 
-func (a *API) deleteAgent(ctx context.Context, c *caller, in *AgentPath) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID)
+func (a *API) deleteAgent(ctx context.Context, c *caller, in *struct {
+	AgentPath
+	IfMatch
+}) (*struct{}, error) {
+	g, err := c.changeable(ctx, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -216,12 +231,13 @@ func (a *API) deleteAgent(ctx context.Context, c *caller, in *AgentPath) (*struc
 
 func (a *API) setPassword(ctx context.Context, c *caller, in *struct {
 	AgentPath
+	IfMatch
 	Body struct {
 		Password string `json:"password" maxLength:"1024"`
 		NoPolicy bool   `json:"no_policy,omitempty" doc:"Takes passwords that the policy refuses; for operators."`
 	}
 }) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID)
+	g, err := c.changeable(ctx, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}

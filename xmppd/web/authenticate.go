@@ -22,33 +22,49 @@ const (
 )
 
 var unknown = newRefusal(http.StatusUnauthorized, "no key, or not one that is good here", nil).
-	hint("Authorization holds Basic with a key's id and secret, a Bearer token signed with a signing key, or PARLEY-HMAC-SHA512")
+	hint("Authorization holds Basic with a key's id and secret, a Bearer token signed with a signing key, or PARLEY-HMAC-SHA512; for the last two the clock must be right")
 
-// authenticate finds out whose request it is (SMO-1). Whatever is wrong, strangers hear
-// the same.
-func (a *API) authenticate(r *http.Request, body []byte) (*caller, *Refusal) {
+// A proof is who asks. Of a signed request it is a claim until signed has seen the body, and
+// once has noted that it was taken.
+type proof struct {
+	caller *caller
+	signed func(body []byte) error
+	once   func() error
+}
+
+// identify finds out whose request it is (SMO-1), as far as the headers say it: no body is
+// read for a stranger. Whatever is wrong, strangers hear the same.
+func (a *API) identify(r *http.Request) (proof, *Refusal) {
 	began := a.now()
-	from := a.cfg.ClientAddr(r)
-	c, err := a.known(r, body)
+	p, err := a.known(r)
 	if err == nil {
-		c.from = from
-		return c, nil
+		p.caller.from = a.cfg.ClientAddr(r)
+		return p, nil
+	}
+	return proof{}, a.stranger(r, err, began)
+}
+
+// stranger is what somebody hears who is not known.
+func (a *API) stranger(r *http.Request, err error, began time.Time) *Refusal {
+	if refused, ok := err.(*Refusal); ok {
+		return refused
 	}
 	if !isUnknown(err) {
 		a.log.Error("request's key could not be looked up", "err", err)
-		return nil, newRefusal(http.StatusServiceUnavailable, "keys cannot be looked up now", nil)
+		return newRefusal(http.StatusServiceUnavailable, "keys cannot be looked up now", nil)
 	}
-	if left, _ := a.failures.add(network(from), began); left < 0 {
-		return nil, tooMany // who has a good key goes on, from the same address or another
-	}
-	a.log.Info("request refused", "from", from, "why", err)
+	from := a.cfg.ClientAddr(r)
 	wait := time.NewTimer(unknownAfter - a.now().Sub(began))
 	defer wait.Stop()
 	select {
 	case <-wait.C:
 	case <-r.Context().Done():
 	}
-	return nil, unknown
+	if left, ends := a.failures.add(network(from), began); left < 0 {
+		return tooMany(ends) // who has a good key goes on, from the same address or another
+	}
+	a.log.Info("request refused", "from", from, "why", err)
+	return unknown
 }
 
 // network is an address as failures are counted: of IPv6 the first 64 bits.
@@ -71,25 +87,27 @@ func isUnknown(err error) bool {
 	return ok
 }
 
-func (a *API) known(r *http.Request, body []byte) (*caller, error) {
+func (a *API) known(r *http.Request) (proof, error) {
 	values := r.Header.Values("Authorization")
 	if len(values) != 1 {
-		return nil, unknownError("not one Authorization header")
+		return proof{}, unknownError("not one Authorization header")
 	}
-	scheme, rest, _ := strings.Cut(values[0], " ")
+	scheme, rest, _ := strings.Cut(values[0], " ") // RFC 9110 §11.1: in any case
 	switch {
 	case strings.EqualFold(scheme, "Basic"):
 		id, secret, ok := r.BasicAuth()
 		if !ok {
-			return nil, unknownError("not Basic as it should be")
+			return proof{}, unknownError("not Basic as it should be")
 		}
-		return a.byBasic(r.Context(), id, secret)
+		c, err := a.byBasic(r.Context(), id, secret)
+		return proof{caller: c}, err
 	case strings.EqualFold(scheme, "Bearer"):
-		return a.byToken(r.Context(), strings.TrimSpace(rest))
-	case scheme == hmacScheme:
-		return a.bySignature(r, rest, body)
+		c, err := a.byToken(r.Context(), strings.TrimSpace(rest))
+		return proof{caller: c}, err
+	case strings.EqualFold(scheme, hmacScheme):
+		return a.bySignature(r, rest)
 	}
-	return nil, unknownError("no way to sign in that is known")
+	return proof{}, unknownError("no way to sign in that is known")
 }
 
 func (a *API) byBasic(ctx context.Context, id, secret string) (*caller, error) {
@@ -107,21 +125,21 @@ func (a *API) byBasic(ctx context.Context, id, secret string) (*caller, error) {
 // never used as one of the other.
 func (a *API) lookUp(ctx context.Context, id string, signing bool) (*caller, store.APIKey, error) {
 	rest, ok := strings.CutPrefix(id, "ak_")
-	account, _, found := strings.Cut(rest, "_")
+	name, _, found := strings.Cut(rest, "_")
 	if !ok || !found || len(id) > keyIDMax {
 		return nil, store.APIKey{}, unknownError("not a key's id")
 	}
-	found2, err := a.inst.WebAccount(ctx, account)
+	account, err := a.inst.WebAccount(ctx, name)
 	if isMissing(err) {
 		return nil, store.APIKey{}, unknownError("the key's account is not in operation")
 	}
 	if err != nil {
 		return nil, store.APIKey{}, err
 	}
-	k, err := found2.Store.APIKey(ctx, id)
+	k, err := account.Store.APIKey(ctx, id)
 	switch {
 	case isMissing(err):
-		return nil, store.APIKey{}, unknownError("there is no such key in account " + account)
+		return nil, store.APIKey{}, unknownError("there is no such key in account " + name)
 	case err != nil:
 		return nil, store.APIKey{}, err
 	case k.Signing != signing:
@@ -130,7 +148,7 @@ func (a *API) lookUp(ctx context.Context, id string, signing bool) (*caller, sto
 		return nil, store.APIKey{}, unknownError(id + " has expired")
 	}
 	role, _ := ParseRole(k.Role)
-	return &caller{Account: found2, key: k.ID, role: role, scopes: k.Scopes}, k, nil
+	return &caller{Account: account, key: k.ID, role: role, scopes: k.Scopes, expires: k.Expires}, k, nil
 }
 
 // narrow leaves of what the caller may only what is in both.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/netip"
 	"slices"
+	"time"
 
 	"parley.im/parley/store"
 )
@@ -16,7 +17,9 @@ type caller struct {
 	uid      uint32
 	key      string
 	role     Role
-	scopes   []string // empty is all that the role may
+	scopes   []string  // empty is all that the role may
+	expires  time.Time // when the key does; zero is never
+	token    bool      // it showed a token, which is good for minutes
 	from     netip.Addr
 	path     string
 }
@@ -26,7 +29,7 @@ type callerKey struct{}
 func callerOf(ctx context.Context) *caller { return ctx.Value(callerKey{}).(*caller) }
 
 // may says whether the caller may do what asks for p.
-func (c *caller) may(p permission) error {
+func (c *caller) may(p permission) *Refusal {
 	switch {
 	case c.operator:
 		return nil

@@ -56,7 +56,8 @@ func (a *API) conversationRoutes() {
 	handle(a, route{id: "get-conversation", method: http.MethodGet, path: one, does: "Show a conversation, without what was said"}, a.getConversation)
 	handle(a, route{id: "list-records", method: http.MethodGet, path: one + "/records", does: "List a conversation's records"}, a.listRecords)
 	handle(a, route{id: "get-record", method: http.MethodGet, path: one + "/records/{n}", does: "Show a record"}, a.getRecord)
-	handle(a, route{id: "get-transcript", method: http.MethodGet, path: one + "/transcript", does: "Read all of a conversation"}, a.getTranscript)
+	handle(a, route{id: "get-transcript", method: http.MethodGet, path: one + "/transcript", does: "Read all of a conversation",
+		streams: map[string]string{asText: "with format=text: lines for people", asLines: "a JSON object in each line: records and, with format=signed, an object with the member signed"}}, a.getTranscript)
 }
 
 func (a *API) listConversations(ctx context.Context, c *caller, in *Page) (*body[List[ConversationInfo]], error) {
@@ -139,11 +140,15 @@ func (a *API) listRecords(ctx context.Context, c *caller, in *struct {
 		}
 	}
 	out := whole[RecordInfo](nil)
+	bytes := 0
 	err = c.Store.Records(ctx, store.ConversationID(in.Conversation), after, in.Limit+1, func(e *store.Entry) error {
-		if len(out.Body.Items) == in.Limit {
-			out.Body.Next = strconv.FormatInt(out.Body.Items[in.Limit-1].N, 10)
-		} else {
+		switch n := len(out.Body.Items); {
+		case out.Body.Next != "":
+		case n == in.Limit || bytes > pageBytes:
+			out.Body.Next = strconv.FormatInt(out.Body.Items[n-1].N, 10)
+		default:
 			out.Body.Items = append(out.Body.Items, newRecordInfo(e))
+			bytes += len(e.Data)
 		}
 		return nil
 	})

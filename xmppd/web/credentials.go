@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -61,8 +62,8 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 	Body struct {
 		Label string `json:"label" minLength:"1" maxLength:"100" doc:"The device, for people. A new secret under the same label takes the old one's place."`
 	}
-}) (*body[CredentialInfo], error) {
-	g, err := c.changeable(ctx, in.JID)
+}) (*made[CredentialInfo], error) {
+	g, err := c.changeable(ctx, in.JID, IfMatch{})
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +106,11 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 	}
 	info := newCredentialInfo(k)
 	info.Secret = secret
-	return &body[CredentialInfo]{info}, nil
+	return &made[CredentialInfo]{Prefix + "agents/" + url.PathEscape(g.Name+"@"+c.Domain) + "/credentials/" + info.ID, info}, nil
 }
 
 func (a *API) deleteCredential(ctx context.Context, c *caller, in *CredentialPath) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID)
+	g, err := c.changeable(ctx, in.JID, IfMatch{})
 	if err != nil {
 		return nil, err
 	}

@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"encoding/json"
 	"net/http"
+	"strings"
 )
 
 const (
@@ -15,8 +17,8 @@ const (
 // A kept is what was answered to a request with an idempotency key, or with no status
 // that it is being worked on.
 type kept struct {
-	Request [32]byte // its hash
-	Run     string   // of the program that works on it
+	Request [32]byte // its hash, and of what its caller might
+	Run     string   // of the program that works on it; "" if nobody does
 	Status  int
 	Header  http.Header
 	Body    []byte
@@ -27,7 +29,9 @@ type kept struct {
 // (draft-ietf-httpapi-idempotency-key-header).
 func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body []byte) {
 	name := r.Header.Get(idempotencyHeader)
-	if name == "" || r.Method != http.MethodPost {
+	_, pattern := a.mux.Handler(r)
+	p, known := permissions[a.routes[pattern]]
+	if name == "" || r.Method != http.MethodPost || !known || c.may(p) != nil {
 		a.dispatch(w, r, c)
 		return
 	}
@@ -36,32 +40,43 @@ func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body
 		return
 	}
 	key := hashOf(c.key, name)
-	claim := kept{Request: hashOf(r.Method, r.URL.RequestURI(), string(body)), Run: a.running}
+	claim := kept{Run: a.run, Request: hashOf(r.Method, r.URL.RequestURI(), string(body), c.role.String(), strings.Join(c.scopes, " "))}
 	before, err := a.claim(r.Context(), c, key, claim)
 	if err != nil {
-		p := a.problem(err)
-		(&Refusal{Status: p.Status, Text: p.Detail}).write(w)
+		refusalOf(a.problem(err)).write(w)
 		return
 	}
 	if before != nil {
 		before.answer(w, claim)
 		return
 	}
-	rec := &recorder{ResponseWriter: w, status: http.StatusOK}
+	rec := &recorder{ResponseWriter: w}
+	defer a.settle(context.WithoutCancel(r.Context()), c, key, claim, rec)
 	// What the handler does is kept even if the caller hangs up.
 	a.dispatch(rec, r.WithContext(context.WithoutCancel(r.Context())), c)
-	var done []byte // nothing: whoever was refused may try again
-	if rec.status < 300 {
-		claim.Status, claim.Header, claim.Body = rec.status, w.Header().Clone(), rec.body
+}
+
+// settle keeps what was answered, and answers. Whoever was refused may try again; where
+// something broke, nobody knows what was done.
+func (a *API) settle(ctx context.Context, c *caller, key [32]byte, claim kept, rec *recorder) {
+	var done []byte
+	if rec.status < 300 || rec.status >= 500 {
+		claim.Run = ""
+		if rec.status > 0 && rec.status < 300 {
+			claim.Status, claim.Header, claim.Body = rec.status, rec.Header().Clone(), rec.body
+		}
+		var err error
 		if done, err = json.Marshal(claim); err != nil {
 			a.log.Error("answer not kept", "err", err)
 		}
 	}
-	if err := c.Store.KeepAnswer(context.WithoutCancel(r.Context()), key, done); err != nil {
+	if err := c.Store.KeepAnswer(ctx, key, done); err != nil {
 		a.log.Error("answer not kept", "err", err)
 	}
-	w.WriteHeader(rec.status)
-	w.Write(rec.body) // an error means that the caller is gone
+	if rec.status > 0 {
+		rec.ResponseWriter.WriteHeader(rec.status)
+		rec.ResponseWriter.Write(rec.body) // an error means that the caller is gone
+	}
 }
 
 func (a *API) claim(ctx context.Context, c *caller, key [32]byte, claim kept) (*kept, error) {
@@ -85,7 +100,7 @@ func (k *kept) answer(w http.ResponseWriter, now kept) {
 	case k.Status == 0 && k.Run == now.Run:
 		conflict("the first request with this idempotency key is being worked on").write(w)
 	case k.Status == 0:
-		conflict("the server stopped while it worked on the first request with this idempotency key").
+		conflict("it is not known what came of the first request with this idempotency key").
 			hint("look whether it was done; if not, send it with another key").write(w)
 	default:
 		for name, values := range k.Header {
@@ -106,18 +121,26 @@ type recorder struct {
 }
 
 // WriteHeader notes the status.
-func (r *recorder) WriteHeader(status int) { r.status = status }
+func (r *recorder) WriteHeader(status int) {
+	if r.status == 0 {
+		r.status = status
+	}
+}
 
 // Write adds to the answer.
 func (r *recorder) Write(b []byte) (int, error) {
+	r.WriteHeader(http.StatusOK)
 	r.body = append(r.body, b...)
 	return len(b), nil
 }
 
-func hashOf(parts ...string) [32]byte {
-	text, err := json.Marshal(parts)
-	if err != nil {
-		panic(err) // strings always encode
+// hashOf is of parts that nobody can shift into one another.
+func hashOf(parts ...string) (sum [32]byte) {
+	h := sha256.New()
+	for _, p := range parts {
+		h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(p))))
+		h.Write([]byte(p))
 	}
-	return sha256.Sum256(text)
+	h.Sum(sum[:0])
+	return sum
 }

@@ -14,6 +14,7 @@ import (
 const (
 	keysMax  = 100 // of an account
 	keyIDMax = 128 // bytes
+	keyLife  = 10 * 366 * 24 * time.Hour
 )
 
 // A KeyInfo is a key of the API as it is shown.
@@ -24,6 +25,7 @@ type KeyInfo struct {
 	Scopes  []string   `json:"scopes" doc:"What it is narrowed to, such as webhooks:write; empty is all that the role may."`
 	Label   string     `json:"label,omitempty"`
 	Created time.Time  `json:"created"`
+	By      string     `json:"created_by,omitempty" doc:"The key that made it; missing if an operator did."`
 	Expires *time.Time `json:"expires,omitempty"`
 	Secret  string     `json:"secret,omitempty" doc:"When it was just made."`
 }
@@ -44,7 +46,7 @@ func (a *API) keyRoutes() {
 }
 
 func newKeyInfo(k store.APIKey) KeyInfo {
-	info := KeyInfo{ID: k.ID, Kind: "basic", Role: k.Role, Scopes: k.Scopes, Label: k.Label, Created: k.Created.UTC()}
+	info := KeyInfo{ID: k.ID, Kind: "basic", Role: k.Role, Scopes: k.Scopes, Label: k.Label, Created: k.Created.UTC(), By: k.By}
 	if k.Signing {
 		info.Kind = "signing"
 	}
@@ -66,7 +68,7 @@ func (a *API) listKeys(ctx context.Context, c *caller, _ *struct{}) (*body[List[
 	return whole(infos), err
 }
 
-func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWishes }) (*body[KeyInfo], error) {
+func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWishes }) (*made[KeyInfo], error) {
 	w := in.Body
 	if err := c.mayGive(w.Role); err != nil {
 		return nil, err
@@ -74,8 +76,8 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	if err := c.mayNarrow(w.Scopes); err != nil {
 		return nil, err
 	}
-	if w.Expires != nil && !w.Expires.After(a.now()) {
-		return nil, refuse("the key would have expired already")
+	if err := c.mayOutlive(w.Expires, a.now()); err != nil {
+		return nil, err
 	}
 	all, err := c.Store.APIKeys(ctx)
 	if err != nil {
@@ -87,7 +89,7 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	secret := "as_" + randomID() + randomID()
 	k := store.APIKey{
 		ID: "ak_" + c.ID + "_" + randomID(), Signing: w.Kind == "signing", Role: w.Role, Scopes: w.Scopes, Label: w.Label,
-		Created: a.now(), Secret: []byte(secret),
+		Created: a.now(), By: c.key, Secret: []byte(secret),
 	}
 	if !k.Signing {
 		hash := sha256.Sum256(k.Secret)
@@ -101,7 +103,22 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	}
 	info := newKeyInfo(k)
 	info.Secret = secret
-	return &body[KeyInfo]{info}, nil
+	return &made[KeyInfo]{Prefix + "keys/" + k.ID, info}, nil
+}
+
+// mayOutlive refuses a key that is good for longer than what it is made with.
+func (c *caller) mayOutlive(expires *time.Time, now time.Time) error {
+	switch {
+	case c.token:
+		return forbidden("a token makes no keys: sign the request, or use a basic key")
+	case expires != nil && !expires.After(now):
+		return refuse("the key would have expired already")
+	case expires != nil && expires.Sub(now) > keyLife:
+		return refuse("a key that expires does so within ten years")
+	case !c.expires.IsZero() && (expires == nil || expires.After(c.expires)):
+		return forbidden("a key makes none that is good for longer than itself: until %s", c.expires.Format(time.RFC3339))
+	}
+	return nil
 }
 
 // mayNarrow refuses scopes that there are not, or that the caller has not.

@@ -1,11 +1,14 @@
 package web
 
 import (
+	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
+	"net/http"
 	"strings"
 )
 
@@ -24,6 +27,12 @@ type Page struct {
 // body is an answer of one value.
 type body[T any] struct{ Body T }
 
+// made is an answer of what was just made, and where it is.
+type made[T any] struct {
+	Location string `header:"Location"`
+	Body     T
+}
+
 // tagged is an answer with the ETag that a change may ask for in If-Match (RFC 9110 §13.1.1).
 type tagged[T any] struct {
 	ETag string `header:"ETag"`
@@ -36,29 +45,33 @@ type IfMatch struct {
 }
 
 // matches says whether something is still what the caller saw.
-func (m IfMatch) matches(v any) error {
+func (m IfMatch) matches(now string) error {
 	if len(m.IfMatch) == 0 {
 		return nil
 	}
-	now := tagOf(v)
 	for _, t := range m.IfMatch {
 		if t = strings.TrimSpace(t); t == now || t == "*" {
 			return nil
 		}
 	}
-	return newRefusal(412, "it has changed since you read it", nil).hint("read it again, and look whether the change is still wanted")
+	return newRefusal(http.StatusPreconditionFailed, "it has changed since you read it", nil).
+		hint("read it again, and look whether the change is still wanted")
 }
 
-func tagOf(v any) string {
+// tagOf is the tag of something, secrets included: it tells nothing of them.
+func (c *caller) tagOf(ctx context.Context, v any) (string, error) {
+	key, err := c.Store.Secret(ctx, "etag", 32)
+	if err != nil {
+		return "", err
+	}
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(err) // what is answered always encodes
+		return "", err
 	}
-	hash := sha256.Sum256(text)
-	return `"` + hex.EncodeToString(hash[:16]) + `"`
+	m := hmac.New(sha256.New, key)
+	m.Write(text)
+	return `"` + hex.EncodeToString(m.Sum(nil)[:16]) + `"`, nil
 }
-
-func withTag[T any](v T) *tagged[T] { return &tagged[T]{ETag: tagOf(v), Body: v} }
 
 // paged takes a Page out of a list that is at hand, sorted by name.
 func paged[T any](all []T, p Page, name func(T) string) *body[List[T]] {
@@ -75,6 +88,9 @@ func paged[T any](all []T, p Page, name func(T) string) *body[List[T]] {
 	}
 	return &body[List[T]]{Body: out}
 }
+
+// pageBytes is when a page of what people said is long enough, whatever was asked for.
+const pageBytes = 1 << 20
 
 // whole is a list that is never long.
 func whole[T any](all []T) *body[List[T]] {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -12,14 +13,30 @@ import (
 	"parley.im/parley/store"
 )
 
-// hintAt is where a problem's hint stands among its errors.
-const hintAt = "hint"
-
 // A Refusal is an error that says to the caller why something is not done.
 type Refusal struct {
 	Status int
 	Text   string
 	Hint   string // what to do about it
+
+	RetryAfter time.Duration // when it may be otherwise; 0 says nothing
+}
+
+// A problem is what the caller gets (RFC 9457).
+type problem struct {
+	huma.ErrorModel
+	Hint string `json:"hint,omitempty"`
+
+	retryAfter time.Duration
+}
+
+// GetHeaders adds to the answer.
+func (p *problem) GetHeaders() http.Header {
+	h := make(http.Header)
+	if p.retryAfter > 0 {
+		h.Set("Retry-After", seconds(p.retryAfter))
+	}
+	return h
 }
 
 func (e *Refusal) Error() string { return e.Text }
@@ -37,6 +54,11 @@ func (e *Refusal) Unwrap() error {
 
 func (e *Refusal) hint(format string, args ...any) *Refusal {
 	e.Hint = fmt.Sprintf(format, args...)
+	return e
+}
+
+func (e *Refusal) after(d time.Duration) *Refusal {
+	e.RetryAfter = d
 	return e
 }
 
@@ -64,7 +86,7 @@ func isMissing(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
 // problem is problemOf for a handler's error: what is ours is logged, and the caller
 // gets a number to ask the operator about.
-func (a *API) problem(err error) *huma.ErrorModel {
+func (a *API) problem(err error) *problem {
 	p := problemOf(err)
 	if p.Status == http.StatusInternalServerError {
 		id := randomID()
@@ -75,11 +97,11 @@ func (a *API) problem(err error) *huma.ErrorModel {
 }
 
 // problemOf is an error as the caller gets it (RFC 9457).
-func problemOf(err error) *huma.ErrorModel {
-	p := &huma.ErrorModel{Status: statusOf(err), Detail: err.Error()}
+func problemOf(err error) *problem {
+	p := &problem{ErrorModel: huma.ErrorModel{Status: statusOf(err), Detail: err.Error()}}
 	p.Title = http.StatusText(p.Status)
-	if r, ok := errors.AsType[*Refusal](err); ok && r.Hint != "" {
-		p.Errors = []*huma.ErrorDetail{{Location: hintAt, Message: r.Hint}}
+	if r, ok := errors.AsType[*Refusal](err); ok {
+		p.Detail, p.Hint, p.retryAfter = r.Text, r.Hint, r.RetryAfter
 	}
 	return p
 }
@@ -104,8 +126,18 @@ func statusOf(err error) int {
 // write answers with an error outside of the routes.
 func (r *Refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/problem+json")
+	if r.RetryAfter > 0 {
+		w.Header().Set("Retry-After", seconds(r.RetryAfter))
+	}
 	w.WriteHeader(r.Status)
 	json.NewEncoder(w).Encode(problemOf(r)) // an error means that the caller is gone
+}
+
+func refusalOf(p *problem) *Refusal { return &Refusal{Status: p.Status, Text: p.Detail, Hint: p.Hint} }
+
+// Refuse answers a request that does not reach the API.
+func Refuse(w http.ResponseWriter, status int, text string) {
+	(&Refusal{Status: status, Text: text}).write(w)
 }
 
 // withoutValues takes what was sent out of faults in it: it may be a password.
@@ -120,17 +152,13 @@ func withoutValues(_ huma.Context, _ string, v any) (any, error) {
 
 // ReadProblem reads an answer that is a problem. Nil means that it isn't.
 func ReadProblem(body []byte) *Refusal {
-	var p huma.ErrorModel
+	var p problem
 	if json.Unmarshal(body, &p) != nil || p.Status == 0 {
 		return nil
 	}
-	r := &Refusal{Status: p.Status, Text: p.Detail}
+	r := &Refusal{Status: p.Status, Text: p.Detail, Hint: p.Hint}
 	for _, e := range p.Errors {
-		if e.Location == hintAt {
-			r.Hint = e.Message
-		} else {
-			r.Text += "; " + e.Location + ": " + e.Message
-		}
+		r.Text += "; " + e.Location + ": " + e.Message
 	}
 	return r
 }

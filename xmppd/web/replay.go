@@ -52,9 +52,11 @@ func (a *API) replayWebhook(ctx context.Context, c *caller, in *struct {
 	if err := c.Store.SendAgain(ctx, e.ID, ordinals, now); err != nil {
 		return nil, err
 	}
-	e.Again = now.UTC()
-	if err := c.Store.ChangeEndpoint(ctx, e); err != nil {
-		return nil, err
+	if _, err := c.Store.ChangeEndpoint(ctx, e.ID, func(e *store.Endpoint) error {
+		e.Again = now.UTC()
+		return nil
+	}); err != nil {
+		return nil, c.noWebhook(e.ID, err)
 	}
 	a.webhooksChanged(c)
 	return &body[Replayed]{Replayed{Events: len(ordinals), Later: a.inst.Live() == nil}}, nil

@@ -6,13 +6,21 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"net/url"
 	"path"
 	"runtime/debug"
 	"strings"
+	"time"
 )
 
-// requestMax bounds the body of a request in bytes.
-const requestMax = 1 << 20
+const (
+	// requestMax bounds the body of a request in bytes.
+	requestMax = 1 << 20
+	// allAtOnce is how many requests are worked on at the same time, of all keys.
+	allAtOnce = 64
+	// claimsAtOnce is how many bodies are read of those whose signature is not verified yet.
+	claimsAtOnce = 16
+)
 
 // Prefix is where all paths of the API begin.
 const Prefix = "/v1/"
@@ -21,33 +29,95 @@ const Prefix = "/v1/"
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer a.survive(w)
 	w.Header().Set("Cache-Control", "no-store")
-	if !straight(r) {
-		missing("there is no such path").write(w)
+	if a.describe(w, r) {
 		return
 	}
-	if r.Method == http.MethodGet && (r.URL.Path == "/v1/openapi.json" || r.URL.Path == "/v1/openapi.yaml") {
-		a.mux.ServeHTTP(w, r) // what there is to ask for is no secret
-		return
-	}
-	body, refused := readBody(w, r)
-	if refused != nil {
-		refused.write(w)
-		return
-	}
-	c, refused := a.authenticate(r, body)
-	if refused != nil {
+	if refused := a.serve(w, r); refused != nil {
+		if r.Body != http.NoBody {
+			w.Header().Set("Connection", "close") // or net/http waits for the rest of the body before it answers
+		}
 		if refused.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="parley", Bearer realm="parley", PARLEY-HMAC-SHA512`)
 		}
 		refused.write(w)
-		return
 	}
-	if !a.requests.count(w, c.key, a.now()) {
-		tooMany.write(w)
-		return
+}
+
+// serve takes a request in, in the order of what it costs: who asks, how often, and only
+// then what.
+func (a *API) serve(w http.ResponseWriter, r *http.Request) *Refusal {
+	if !Straight(r.URL) {
+		return missing("there is no such path")
+	}
+	began := a.now()
+	p, refused := a.identify(r)
+	if refused != nil {
+		return refused
+	}
+	c := p.caller
+	var body []byte
+	if p.signed != nil {
+		if body, refused = a.signedBody(w, r, p, began); refused != nil {
+			return refused
+		}
+	}
+	if refused := a.requests.count(w.Header(), c.key, began); refused != nil {
+		return refused
+	}
+	if !a.requests.enter(c.key, began) {
+		return newRefusal(http.StatusTooManyRequests, "%d requests of this key are being worked on", []any{atOnce}).after(time.Second)
+	}
+	defer a.requests.leave(c.key)
+	if !take(a.running) {
+		return busy()
+	}
+	defer give(a.running)
+	if refused := strictQuery(r); refused != nil {
+		return refused
+	}
+	if p.signed == nil {
+		if body, refused = readBody(w, r); refused != nil {
+			return refused
+		}
+	} else if err := p.once(); err != nil {
+		return a.stranger(r, err, began)
 	}
 	a.idempotent(w, r, c, body)
+	return nil
 }
+
+// signedBody reads what is signed, of somebody whose signature is not known to be good until
+// then: of not many at a time, so that nobody fills the memory by claiming to be somebody.
+func (a *API) signedBody(w http.ResponseWriter, r *http.Request, p proof, began time.Time) ([]byte, *Refusal) {
+	if !take(a.claims) {
+		return nil, busy()
+	}
+	defer give(a.claims)
+	body, refused := readBody(w, r)
+	if refused != nil {
+		return nil, refused
+	}
+	if err := p.signed(body); err != nil {
+		return nil, a.stranger(r, err, began)
+	}
+	return body, nil
+}
+
+func busy() *Refusal {
+	return newRefusal(http.StatusServiceUnavailable, "the server is busy", nil).after(time.Second)
+}
+
+// take takes a place, if there is one.
+func take(places chan struct{}) bool {
+	select {
+	case places <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func give(places chan struct{}) { <-places }
 
 // Operate answers a request of the operator's for an account. The path is the one that
 // a program would ask for.
@@ -59,12 +129,17 @@ func (a *API) Operate(w http.ResponseWriter, r *http.Request, account Account, u
 	a.dispatch(w, r, c)
 }
 
-// dispatch lets the route's handler answer.
+// dispatch lets the route's handler answer, if the caller may ask for it.
 func (a *API) dispatch(w http.ResponseWriter, r *http.Request, c *caller) {
 	c.path = r.URL.Path
 	handler, pattern := a.mux.Handler(r)
-	if pattern == "" {
+	id, ok := a.routes[pattern]
+	if !ok || !Straight(r.URL) {
 		a.noRoute(w, r, handler)
+		return
+	}
+	if err := c.may(permissions[id]); err != nil {
+		err.write(w)
 		return
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
@@ -107,14 +182,26 @@ func (a *API) survive(w http.ResponseWriter) {
 	(&Refusal{Status: http.StatusInternalServerError, Text: "something is wrong with the server; its log says more under " + id}).write(w)
 }
 
-// straight says whether the path means what it says: no dots, no empty parts, no slash
-// or control that hides behind a percent sign.
-func straight(r *http.Request) bool {
-	p := r.URL.Path
-	if r.URL.RawPath != "" && strings.Contains(strings.ToLower(r.URL.RawPath), "%2f") || strings.ContainsFunc(p, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
-		return false
+// Straight says whether a path means what it says: no dots, no empty parts, no slash or
+// control that hides behind a percent sign.
+func Straight(u *url.URL) bool {
+	hidden := strings.Contains(strings.ToLower(u.RawPath), "%2f")
+	odd := strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' })
+	return !hidden && !odd && path.Clean(u.Path) == u.Path
+}
+
+// strictQuery refuses a query that two readers could take for different ones.
+func strictQuery(r *http.Request) *Refusal {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return newRefusal(http.StatusBadRequest, "the query is not as it should be", nil)
 	}
-	return path.Clean(p) == p
+	for name, values := range query {
+		if len(values) > 1 {
+			return newRefusal(http.StatusBadRequest, "%q is asked for twice", []any{name})
+		}
+	}
+	return nil
 }
 
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Refusal) {

@@ -90,29 +90,29 @@ func sortedQuery(query url.Values) string {
 
 func encoded(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// bySignature takes a signed request, once.
-func (a *API) bySignature(r *http.Request, header string, body []byte) (*caller, error) {
+// bySignature takes a signed request, once. What can be wrong with it is looked at before
+// its body is.
+func (a *API) bySignature(r *http.Request, header string) (proof, error) {
 	s, ok := parseSignature(header)
 	if !ok {
-		return nil, unknownError("signature: the header is not as it should be")
+		return proof{}, unknownError("signature: the header is not as it should be")
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, unknownError("signature: the query is not as it should be")
+		return proof{}, unknownError("signature: the query is not as it should be")
 	}
 	c, k, err := a.lookUp(r.Context(), s.key, true)
 	if err != nil {
-		return nil, err
+		return proof{}, err
 	}
-	if !hmac.Equal(s.sig, Sign(k.Secret, r.Method, r.URL.EscapedPath(), query, s.ts, s.nonce, body)) {
-		return nil, unknownError("signature: it is not " + k.ID + "'s of this request")
+	if d := a.now().Sub(time.Unix(s.ts, 0)); d > signatureWindow || d < -signatureWindow {
+		return proof{}, unknownError("signature: its time is more than 300 s from the server's")
 	}
-	at, now := time.Unix(s.ts, 0), a.now()
-	if d := now.Sub(at); d > signatureWindow || d < -signatureWindow {
-		return nil, unknownError("signature: its time is more than 300 s from the server's")
+	signed := func(body []byte) error {
+		if !hmac.Equal(s.sig, Sign(k.Secret, r.Method, r.URL.EscapedPath(), query, s.ts, s.nonce, body)) {
+			return unknownError("signature: it is not " + k.ID + "'s of this request")
+		}
+		return nil
 	}
-	if err := a.first(r.Context(), c, at, s.nonce); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return proof{c, signed, func() error { return a.first(r.Context(), c, s.ts, s.nonce) }}, nil
 }

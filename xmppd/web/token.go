@@ -14,13 +14,13 @@ import (
 const (
 	// tokenLife is how far ahead a token's exp may lie; tokenSkew how wrong clocks may be.
 	tokenLife = 5 * time.Minute
-	tokenSkew = 30 * time.Second
+	tokenSkew = 5 * time.Second
 )
 
 // claims are what a token says: besides RFC 7519's, what it is narrowed to.
 type claims struct {
 	jwt.RegisteredClaims
-	Scope string `json:"scope"` // with spaces between
+	Scope *string `json:"scope"` // with spaces between
 }
 
 // byToken takes a JWT (RFC 7519), signed by HS256 and by nothing else (RFC 8725 §3.1)
@@ -47,13 +47,14 @@ func (a *API) byToken(ctx context.Context, text string) (*caller, error) {
 		return nil, broken
 	case err != nil:
 		return nil, unknownError("token: " + err.Error())
-	case said.ExpiresAt.Sub(a.now()) > tokenLife+tokenSkew:
+	case said.ExpiresAt.Sub(a.now()) > tokenLife:
 		return nil, unknownError("token: it expires in more than five minutes")
 	case len(said.Audience) != 1 || said.Audience[0] != c.Domain:
 		return nil, unknownError("token: its aud is not the account's domain")
 	}
-	if said.Scope != "" {
-		c.narrow(strings.Fields(said.Scope))
+	if said.Scope != nil {
+		c.narrow(strings.Fields(*said.Scope))
 	}
+	c.token = true
 	return c, nil
 }

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"parley.im/parley/store"
 )
@@ -23,6 +25,9 @@ const (
 	asText   = "text/plain; charset=utf-8"
 	asLines  = "application/x-ndjson"
 	signSeed = "export" // the name of the secret that exports are signed with
+
+	partMax    = 30 * time.Second // for a part of a transcript to be taken
+	aliveEvery = 16               // records in a part
 )
 
 // getTranscript streams a conversation: as text, as lines of JSON, or as lines that end
@@ -47,12 +52,20 @@ func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 		t.key, t.sum = ed25519.NewKeyFromSeed(seed), sha256.New()
 	}
 	return &huma.StreamResponse{Body: func(w huma.Context) {
+		_, answer := humago.Unwrap(w)
+		t.alive = func() { // an answer may take long, a part of it not
+			http.NewResponseController(answer).SetWriteDeadline(time.Now().Add(partMax)) // not everywhere: not within a command
+		}
 		w.SetHeader("Content-Type", asLines)
 		if in.Format == "text" {
 			w.SetHeader("Content-Type", asText)
 		}
 		if err := t.write(ctx, w.BodyWriter()); err != nil {
-			a.log.Info("transcript broken off", "err", err)
+			a.log.Error("transcript broken off", "account", c.ID, "conversation", in.Conversation, "err", err)
+			if !c.operator { // whose command reads the last line
+				http.NewResponseController(answer).Flush()
+				panic(http.ErrAbortHandler) // so that nobody takes it for all
+			}
 		}
 	}}, nil
 }
@@ -64,6 +77,7 @@ type transcript struct {
 	format string
 	now    func() time.Time
 	n      int64 // records so far
+	alive  func()
 
 	key ed25519.PrivateKey // of signed ones
 	sum hash.Hash
@@ -94,6 +108,9 @@ func (t *transcript) write(ctx context.Context, w io.Writer) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
 	err := t.c.Store.Transcript(ctx, t.id, func(e *store.Entry) (err error) {
+		if t.n%aliveEvery == 0 {
+			t.alive()
+		}
 		t.n++
 		if info := newRecordInfo(e); t.format == "text" {
 			_, err = io.WriteString(w, info.Line())

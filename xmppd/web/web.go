@@ -68,6 +68,8 @@ type Config struct {
 	Installation Installation
 	// ClientAddr says where a request comes from, through proxies that are trusted.
 	ClientAddr func(*http.Request) netip.Addr
+	// Origin is where the API is found, such as "https://api.desk.example"; "" is not known.
+	Origin string
 	// PerMinute is how many requests a key may send in a minute; 0 is no limit.
 	PerMinute int
 	Now       func() time.Time
@@ -82,11 +84,16 @@ type API struct {
 	now      func() time.Time
 	started  time.Time
 	mux      *http.ServeMux
+	routes   map[string]string // operations by the mux's patterns
 	huma     huma.API
+	json     []byte   // the description
+	yaml     []byte   // the same
 	requests *windows // by key
 	failures *windows // by address: who could not say who they are
 	nonces   nonces
-	running  string // tells this run of the program from others
+	running  chan struct{} // requests that are worked on
+	claims   chan struct{} // bodies of signed requests that are read
+	run      string        // tells this run of the program from others
 }
 
 // New makes an API. It panics when a route has no line in the table of permissions.
@@ -94,9 +101,9 @@ func New(cfg Config) *API {
 	a := &API{
 		cfg: cfg, inst: cfg.Installation, log: cfg.Log, now: cfg.Now, started: cfg.Now(), mux: http.NewServeMux(),
 		requests: newWindows(cfg.PerMinute, time.Minute), failures: newWindows(failuresPerMinute, time.Minute),
-		running: randomID(),
+		routes: make(map[string]string), running: make(chan struct{}, allAtOnce), claims: make(chan struct{}, claimsAtOnce), run: randomID(),
 	}
-	a.huma = humago.New(a.mux, description())
+	a.huma = humago.New(a.mux, description(cfg.Origin))
 	a.accountRoutes()
 	a.agentRoutes()
 	a.credentialRoutes()
@@ -104,32 +111,8 @@ func New(cfg Config) *API {
 	a.conversationRoutes()
 	a.eventRoutes()
 	a.keyRoutes()
+	a.finish()
 	return a
-}
-
-// description is what the OpenAPI document says besides the routes. No page that shows
-// it is served: it would need scripts from elsewhere.
-func description() huma.Config {
-	c := huma.DefaultConfig("Parley", "1")
-	c.Info.Description = "What programs may ask of an account. Each request is one key's: by HTTP Basic with the key's id and secret, " +
-		"by a JWT (HS256) or a signature (PARLEY-HMAC-SHA512) made with a signing key's secret."
-	c.OpenAPIPath, c.DocsPath, c.SchemasPath, c.CreateHooks = "/v1/openapi", "", "", nil
-	c.RejectUnknownQueryParameters = true
-	c.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
-	c.Transformers = []huma.Transformer{withoutValues}
-	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
-		"basic": {Type: "http", Scheme: "basic"},
-		"jwt":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
-		"hmac":  {Type: "apiKey", In: "header", Name: "Authorization", Description: "PARLEY-HMAC-SHA512 key=…, ts=…, nonce=…, sig=…"},
-	}
-	c.Security = []map[string][]string{{"basic": {}}, {"jwt": {}}, {"hmac": {}}}
-	return c
-}
-
-// A route is an operation of the API.
-type route struct {
-	id, method, path, does string
-	created                bool // answers 201
 }
 
 // handle registers what answers a route. The type of its input and output are the
@@ -139,22 +122,10 @@ func handle[I, O any](a *API, r route, answer func(context.Context, *caller, *I)
 	if !ok {
 		panic("no line in the table of permissions: " + r.id)
 	}
-	op := huma.Operation{
-		OperationID: r.id, Method: r.method, Path: r.path, Summary: r.does,
-		Description:  "Wants the scope `" + p.scope + "` and at least the role " + p.role.String() + ".",
-		MaxBodyBytes: requestMax, BodyReadTimeout: -1, Tags: []string{p.kind()},
-		Errors: []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
-			http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge,
-			http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable},
-	}
-	if r.created {
-		op.DefaultStatus = http.StatusCreated
-	}
+	op := r.operation(p)
+	a.routes[r.method+" "+r.path] = r.id
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
-		c := callerOf(ctx)
-		if err := c.may(p); err != nil {
-			return nil, problemOf(err)
-		}
+		c := callerOf(ctx) // who may: see dispatch
 		if p.audited {
 			if err := a.inst.Audit(ctx, c.deed(r.id)); err != nil {
 				return nil, a.problem(err)

@@ -95,7 +95,14 @@ func (c *caller) webhook(ctx context.Context, id string) (store.Endpoint, error)
 			return e, nil
 		}
 	}
-	return store.Endpoint{}, missing("there is no webhook %q in account %s", id, c.ID)
+	return store.Endpoint{}, c.noWebhook(id, store.ErrNotFound)
+}
+
+func (c *caller) noWebhook(id string, err error) error {
+	if isMissing(err) {
+		return missing("there is no webhook %q in account %s", id, c.ID)
+	}
+	return err
 }
 
 func (a *API) listWebhooks(ctx context.Context, c *caller, _ *struct{}) (*body[List[WebhookInfo]], error) {
@@ -107,7 +114,7 @@ func (a *API) listWebhooks(ctx context.Context, c *caller, _ *struct{}) (*body[L
 	return whole(infos), err
 }
 
-func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body WebhookWishes }) (*body[WebhookInfo], error) {
+func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body WebhookWishes }) (*made[WebhookInfo], error) {
 	if in.Body.URL == nil {
 		return nil, refuse("no URL is said")
 	}
@@ -131,7 +138,7 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 	a.webhooksChanged(c)
 	info := newWebhookInfo(e)
 	info.Secret = e.Secret
-	return &body[WebhookInfo]{info}, nil
+	return &made[WebhookInfo]{Prefix + "webhooks/" + e.ID, info}, nil
 }
 
 func (a *API) webhooksChanged(c *caller) {
@@ -149,11 +156,20 @@ func (a *API) getWebhook(ctx context.Context, c *caller, in *WebhookPath) (*tagg
 	if err != nil {
 		return nil, err
 	}
-	info := newWebhookInfo(e)
-	out := withTag(info) // of what it is to be, not of how far it has got
+	tag, err := c.endpointTag(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	out := &tagged[WebhookInfo]{tag, newWebhookInfo(e)}
 	behind, waiting := int64(c.Store.Newest()-e.Cursor), len(retries)
 	out.Body.Behind, out.Body.Retries = &behind, &waiting
 	return out, nil
+}
+
+// endpointTag is of what an endpoint is to be, not of how far it has got.
+func (c *caller) endpointTag(ctx context.Context, e store.Endpoint) (string, error) {
+	e.Cursor, e.Again = 0, time.Time{}
+	return c.tagOf(ctx, e)
 }
 
 func (a *API) changeWebhook(ctx context.Context, c *caller, in *struct {
@@ -161,42 +177,45 @@ func (a *API) changeWebhook(ctx context.Context, c *caller, in *struct {
 	IfMatch
 	Body WebhookWishes
 }) (*tagged[WebhookInfo], error) {
-	return a.alterWebhook(ctx, c, in.Webhook, func(e *store.Endpoint) error {
-		if err := in.matches(newWebhookInfo(*e)); err != nil {
-			return err
-		}
-		return in.Body.apply(e)
-	})
+	return a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, in.Body.apply)
 }
 
-// alterWebhook changes an endpoint and shows it.
-func (a *API) alterWebhook(ctx context.Context, c *caller, id string, change func(*store.Endpoint) error) (*tagged[WebhookInfo], error) {
-	e, err := c.webhook(ctx, id)
+// alterWebhook changes an endpoint, if it is what the caller saw, and shows it.
+func (a *API) alterWebhook(ctx context.Context, c *caller, id string, seen IfMatch, change func(*store.Endpoint) error) (*tagged[WebhookInfo], error) {
+	if _, err := c.tagOf(ctx, nil); err != nil {
+		return nil, err // the writer, which is next, must not have to make the tags' secret
+	}
+	e, err := c.Store.ChangeEndpoint(ctx, id, func(e *store.Endpoint) error {
+		tag, err := c.endpointTag(ctx, *e)
+		if err == nil {
+			err = seen.matches(tag)
+		}
+		if err == nil {
+			err = change(e)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := change(&e); err != nil {
-		return nil, err
-	}
-	if err := c.Store.ChangeEndpoint(ctx, e); err != nil {
-		return nil, err
+		return nil, c.noWebhook(id, err)
 	}
 	a.webhooksChanged(c)
-	return withTag(newWebhookInfo(e)), nil
+	tag, err := c.endpointTag(ctx, e)
+	return &tagged[WebhookInfo]{tag, newWebhookInfo(e)}, err
 }
 
 // rotateWebhook gives an endpoint a new secret. What is sent is signed with the old one, too,
 // until the receiver has had the time to learn the new one.
 func (a *API) rotateWebhook(ctx context.Context, c *caller, in *struct {
 	WebhookPath
-	Body OverlapWish
+	IfMatch
+	Body *OverlapWish
 }) (*tagged[WebhookInfo], error) {
-	overlap, err := parseOverlap(in.Body.Overlap)
+	overlap, err := in.Body.parse()
 	if err != nil {
 		return nil, err
 	}
 	secret := newWebhookSecret()
-	out, err := a.alterWebhook(ctx, c, in.Webhook, func(e *store.Endpoint) error {
+	out, err := a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, func(e *store.Endpoint) error {
 		e.Previous, e.PreviousUntil = e.Secret, a.now().Add(overlap).UTC().Truncate(time.Second)
 		if overlap == 0 {
 			e.Previous, e.PreviousUntil = "", time.Time{}
@@ -212,8 +231,11 @@ func (a *API) rotateWebhook(ctx context.Context, c *caller, in *struct {
 
 // enableWebhook has events sent again to an endpoint that was disabled: what has happened
 // since, too.
-func (a *API) enableWebhook(ctx context.Context, c *caller, in *WebhookPath) (*tagged[WebhookInfo], error) {
-	return a.alterWebhook(ctx, c, in.Webhook, func(e *store.Endpoint) error {
+func (a *API) enableWebhook(ctx context.Context, c *caller, in *struct {
+	WebhookPath
+	IfMatch
+}) (*tagged[WebhookInfo], error) {
+	return a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, func(e *store.Endpoint) error {
 		if e.Secret == "" {
 			return refuse("webhook %s has no secret any more: %s", e.ID, e.Why).hint("give it a new one first: 'parley webhook rotate', or POST …/rotate")
 		}
@@ -222,13 +244,23 @@ func (a *API) enableWebhook(ctx context.Context, c *caller, in *WebhookPath) (*t
 	})
 }
 
-func (a *API) deleteWebhook(ctx context.Context, c *caller, in *WebhookPath) (*struct{}, error) {
+func (a *API) deleteWebhook(ctx context.Context, c *caller, in *struct {
+	WebhookPath
+	IfMatch
+}) (*struct{}, error) {
 	e, err := c.webhook(ctx, in.Webhook)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.Store.DeleteEndpoint(ctx, e.ID); err != nil {
+	tag, err := c.endpointTag(ctx, e)
+	if err != nil {
 		return nil, err
+	}
+	if err := in.matches(tag); err != nil {
+		return nil, err
+	}
+	if err := c.Store.DeleteEndpoint(ctx, e.ID); err != nil {
+		return nil, c.noWebhook(e.ID, err)
 	}
 	a.webhooksChanged(c)
 	return nil, nil

@@ -33,7 +33,7 @@ type WebhookAuth struct {
 
 // An OverlapWish says how long an old secret is to be good.
 type OverlapWish struct {
-	Overlap string `json:"overlap,omitempty" default:"24h" doc:"For how long the old secret is good: 0s to 168h."`
+	Overlap string `json:"overlap,omitempty" doc:"For how long the old secret is good: 0s to 168h; 24h."`
 }
 
 const (
@@ -177,11 +177,14 @@ func checkEvents(list []string) error {
 	return nil
 }
 
-// parseOverlap reads how long an old secret is good beside the new one.
-func parseOverlap(text string) (time.Duration, error) {
-	overlap, err := time.ParseDuration(text)
+// parse reads how long an old secret is good beside the new one: a day, if nothing is said.
+func (w *OverlapWish) parse() (time.Duration, error) {
+	if w == nil || w.Overlap == "" {
+		return 24 * time.Hour, nil
+	}
+	overlap, err := time.ParseDuration(w.Overlap)
 	if err != nil || overlap < 0 || overlap > overlapMax {
-		return 0, refuse("the old secret can be good for 0s to %v more, not %q", overlapMax, text)
+		return 0, refuse("the old secret can be good for 0s to %v more, not %q", overlapMax, w.Overlap)
 	}
 	return overlap, nil
 }
