@@ -24,6 +24,7 @@ func serve(ctx context.Context, c *call) error {
 	if err := noCores(); err != nil {
 		return err
 	}
+	silence()
 	// From here on SIGHUP ends nothing: one that comes too early waits.
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)

@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -94,10 +93,9 @@ func TestNamesDoNotLeadAroundTheGuard(t *testing.T) {
 		"six.example.":      {"::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1"},
 		"metadata.example.": {"169.254.169.254"},
 	}
-	s := New(Config{})
-	d := &net.Dialer{Timeout: time.Second, Control: s.guard.control, Resolver: resolver(t, names)}
+	s := New(Config{resolver: resolver(t, names)})
 	for name := range names {
-		conn, err := d.DialContext(t.Context(), "tcp", strings.TrimSuffix(name, ".")+":443")
+		conn, err := s.dial(t.Context(), "tcp", strings.TrimSuffix(name, ".")+":443")
 		if conn != nil {
 			conn.Close()
 		}
@@ -114,10 +112,12 @@ func TestAnAllowedNameIsReached(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s := New(Config{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
-	d := &net.Dialer{Control: s.guard.control, Resolver: resolver(t, map[string][]string{"shop.example.": {"127.0.0.1"}})}
+	s := New(Config{
+		Allow:    []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+		resolver: resolver(t, map[string][]string{"shop.example.": {"127.0.0.1"}}),
+	})
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	conn, err := d.DialContext(t.Context(), "tcp", "shop.example:"+port)
+	conn, err := s.dial(t.Context(), "tcp", "shop.example:"+port)
 	if err != nil {
 		t.Fatal(err)
 	}

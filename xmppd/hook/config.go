@@ -37,7 +37,8 @@ type Config struct {
 	Roots *x509.CertPool
 	Log   *slog.Logger
 
-	rows int // maxRows; less in tests
+	rows     int           // maxRows; less in tests
+	resolver *net.Resolver // the system's if nil; tests have one of their own
 }
 
 // defaultWaits stand before each attempt: about three days in all.

@@ -97,7 +97,9 @@ func TestCertificatesAreVerified(t *testing.T) {
 	plain := httptest.NewServer(r)
 	t.Cleanup(plain.Close)
 	for _, c := range []struct{ name, in, want string }{
-		{"self-signed", https(t, stranger.issue(t, "127.0.0.1", year), r), "TLS: the receiver's certificate does not lead to a trusted authority"},
+		{"a stranger's", https(t, stranger.issue(t, "127.0.0.1", year), r), "TLS: the receiver's certificate does not lead to a trusted authority"},
+		{"self-signed", https(t, selfSigned(t, "127.0.0.1"), r), "TLS: the receiver's certificate does not lead to a trusted authority"},
+		{"not yet valid", https(t, ca.issueFrom(t, "127.0.0.1", time.Now().Add(time.Hour), year), r), "TLS: the receiver's certificate has expired or is not valid yet"},
 		{"wrong name", https(t, ca.issue(t, "shop.example", year), r), `TLS: the receiver's certificate is not for the name "127.0.0.1"`},
 		{"expired", https(t, ca.issue(t, "127.0.0.1", time.Now().Add(-time.Hour)), r), "TLS: the receiver's certificate has expired or is not valid yet"},
 		{"no TLS", strings.Replace(plain.URL, "http:", "https:", 1), "TLS: the receiver does not speak TLS at this port"},

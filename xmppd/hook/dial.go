@@ -19,7 +19,7 @@ func (s *Sender) dial(ctx context.Context, network, addr string) (net.Conn, erro
 	if s.c.Dial != nil {
 		return s.c.Dial(ctx, network, addr)
 	}
-	d := &net.Dialer{Control: s.guard.control}
+	d := &net.Dialer{Control: s.guard.control, Resolver: s.c.resolver}
 	return d.DialContext(ctx, network, addr)
 }
 

@@ -114,10 +114,30 @@ func newKey(t testing.TB) *ecdsa.PrivateKey {
 // issue makes a certificate for a name or address that is valid until then.
 func (a *authority) issue(t testing.TB, name string, until time.Time) tls.Certificate {
 	t.Helper()
+	return a.issueFrom(t, name, time.Now().Add(-24*time.Hour), until)
+}
+
+// selfSigned makes a certificate for a name or address that nobody vouches for.
+func selfSigned(t testing.TB, name string) tls.Certificate {
+	t.Helper()
 	key := newKey(t)
+	own := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}}
+	c := (&authority{cert: own, key: key}).signed(t, key, name, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
+	c.Certificate = c.Certificate[:1]
+	return c
+}
+
+// issueFrom makes one that is valid from a time until another.
+func (a *authority) issueFrom(t testing.TB, name string, from, until time.Time) tls.Certificate {
+	t.Helper()
+	return a.signed(t, newKey(t), name, from, until)
+}
+
+func (a *authority) signed(t testing.TB, key *ecdsa.PrivateKey, name string, from, until time.Time) tls.Certificate {
+	t.Helper()
 	leaf := &x509.Certificate{
 		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
-		NotBefore: time.Now().Add(-24 * time.Hour), NotAfter: until,
+		NotBefore: from, NotAfter: until,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	if ip := net.ParseIP(name); ip != nil {
