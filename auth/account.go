@@ -63,13 +63,12 @@ type Account struct {
 	// Fixed.
 	store  Store
 	domain jid.JID
-	config Config
 	now    func() time.Time
 	salt   []byte // the account's salt key
-	hashes []scram.Hash
 	guard  *guard
 	tokens tokenLocks
 
+	options atomic.Pointer[options] // as they are now; see Configure
 	current atomic.Pointer[cost]
 	mu      sync.Mutex // held while current changes
 }
@@ -95,32 +94,51 @@ func New(ctx context.Context, st Store, domain string, c Config, now func() time
 	if err != nil {
 		return nil, fmt.Errorf("read salt key: %w", err)
 	}
-	c.Lockout, c.Policy = c.Lockout.withDefaults(), c.Policy.withDefaults()
-	a := &Account{
-		store: st, domain: d, config: c, now: now, salt: salt,
-		hashes: scram.Hashes[:], guard: newGuard(c.Lockout),
-	}
-	if c.DropSHA1 {
-		a.hashes = []scram.Hash{scram.SHA512, scram.SHA256}
-	}
+	o := newOptions(c)
+	a := &Account{store: st, domain: d, now: now, salt: salt, guard: newGuard(o.Lockout)}
+	a.options.Store(o)
 	return a, a.loadCost(ctx)
+}
+
+// options are a Config with its defaults, and what follows from it.
+type options struct {
+	Config
+	hashes []scram.Hash
+}
+
+func newOptions(c Config) *options {
+	c.Lockout, c.Policy = c.Lockout.withDefaults(), c.Policy.withDefaults()
+	o := &options{Config: c, hashes: scram.Hashes[:]}
+	if c.DropSHA1 {
+		o.hashes = []scram.Hash{scram.SHA512, scram.SHA256}
+	}
+	return o
+}
+
+// Configure changes the options for what comes after: sign-ins under way may fail over it.
+// Iterations are what the next Reissue takes, and Lockout.Entries stay as they were.
+func (a *Account) Configure(c Config) {
+	o := newOptions(c)
+	a.options.Store(o)
+	a.guard.configure(o.Lockout)
 }
 
 // Offer is what a stream over that channel is to announce, in this order. Channel
 // binding is offered as a whole or not at all.
 func (a *Account) Offer(ch scram.Channel) scram.Offer {
 	var o scram.Offer
+	options := a.options.Load()
 	// XEP-0440 §3: who offers any binding offers tls-server-end-point.
-	if ch.EndPoint != nil && !a.config.NoBinding {
+	if ch.EndPoint != nil && !options.NoBinding {
 		o.Bindings = append(o.Bindings, scram.BindEndPoint)
 		if ch.Exporter != nil {
 			o.Bindings = append(o.Bindings, scram.BindExporter)
 		}
-		for _, h := range a.hashes {
+		for _, h := range options.hashes {
 			o.Mechanisms = append(o.Mechanisms, h.Mechanism(true))
 		}
 	}
-	for _, h := range a.hashes {
+	for _, h := range options.hashes {
 		o.Mechanisms = append(o.Mechanisms, h.Mechanism(false))
 	}
 	return o

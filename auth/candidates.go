@@ -61,7 +61,7 @@ func (a *Account) usable(ctx context.Context, id store.AgentID, now cost, yield 
 		list = nil
 	}
 	for _, credential := range list {
-		if credential.Scope != scopeXMPP || a.config.DevicesOnly && credential.Device == "" {
+		if credential.Scope != scopeXMPP || a.options.Load().DevicesOnly && credential.Device == "" {
 			continue
 		}
 		v, err := parseVerifier(credential.Verifier)

@@ -33,7 +33,7 @@ func parseCost(s string) (c cost, err error) {
 // loadCost takes the cost from the settings, or from the options where no
 // credential depends on the settings.
 func (a *Account) loadCost(ctx context.Context) error {
-	wanted := cost{generation: 1, iterations: a.config.Iterations}
+	wanted := cost{generation: 1, iterations: a.options.Load().Iterations}
 	s, err := a.store.Setting(ctx, costSetting)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("read setting %s: %w", costSetting, err)
@@ -89,7 +89,7 @@ func (a *Account) setCost(ctx context.Context, c cost) (cost, error) {
 // differ when the option was changed after the first credential was made: only
 // Reissue makes it count.
 func (a *Account) Cost() (holds, configured int) {
-	return a.current.Load().iterations, a.config.Iterations
+	return a.current.Load().iterations, a.options.Load().Iterations
 }
 
 // Reissue begins a new generation of credentials at the configured iteration count.
@@ -99,7 +99,7 @@ func (a *Account) Reissue(ctx context.Context) error {
 	defer a.mu.Unlock()
 	_, err := a.setCost(ctx, cost{
 		generation: a.current.Load().generation + 1,
-		iterations: a.config.Iterations,
+		iterations: a.options.Load().Iterations,
 	})
 	return err
 }

@@ -177,9 +177,9 @@ func (x *Exchange) fail(r Reason, err error) error {
 
 // tell tells of a failure that has just happened.
 func (a *Account) tell(f Failure) {
-	if a.config.OnFailure != nil {
+	if on := a.options.Load().OnFailure; on != nil {
 		f.At = a.now()
-		a.config.OnFailure(f)
+		on(f)
 	}
 }
 

@@ -25,14 +25,14 @@ type proof struct {
 // A guard remembers who failed. Proofs are checked before they come here, so that
 // of many at once none slips past a lock that another has just made.
 type guard struct {
-	limits Lockout
-	seed   maphash.Seed
+	seed maphash.Seed
 
-	mu    sync.Mutex
-	pairs table[tally]
-	addrs table[tally]
-	names table[tally]
-	known table[struct{}] // pairs that signed in
+	mu     sync.Mutex // guards what follows
+	limits Lockout
+	pairs  table[tally]
+	addrs  table[tally]
+	names  table[tally]
+	known  table[struct{}] // pairs that signed in
 }
 
 func newGuard(l Lockout) *guard {
@@ -43,6 +43,13 @@ func newGuard(l Lockout) *guard {
 		names: newTable[tally](l.Entries),
 		known: newTable[struct{}](l.Entries),
 	}
+}
+
+// configure changes the limits; what is remembered stays.
+func (g *guard) configure(l Lockout) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limits = l
 }
 
 // A place is a name and an address as the tables' keys. The hash is seeded anew in
@@ -80,15 +87,15 @@ func network(addr netip.Addr) netip.Addr {
 // settle counts a proof and says what it is worth, and how long its answer has to
 // wait.
 func (g *guard) settle(name string, addr netip.Addr, p proof, now time.Time) (verdict, time.Duration) {
+	at := g.place(name, addr)
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.limits.Off {
 		if p.right {
 			return passed, 0
 		}
 		return denied, 0
 	}
-	at := g.place(name, addr)
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	if p.right && p.secret {
 		g.welcome(at)
 		return passed, 0

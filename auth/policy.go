@@ -43,7 +43,7 @@ func (a *Account) CheckPassword(name, password string) error {
 	if password, err = preparePassword(password); err != nil {
 		return err
 	}
-	p := a.config.Policy
+	p := a.options.Load().Policy
 	switch {
 	case p.Off:
 		return nil

@@ -35,7 +35,7 @@ func (a *Account) Verifier(ctx context.Context, name, password string) ([]byte, 
 		return nil, err
 	}
 	v := verifier{generation: c.generation, iterations: c.iterations}
-	for _, h := range a.hashes {
+	for _, h := range a.options.Load().hashes {
 		v.keys[h], err = scram.Derive(h, password, a.saltFor(h, name, c.generation), c.iterations)
 		if err != nil {
 			return nil, err

@@ -34,7 +34,8 @@ type File struct {
 	Limits Limits `toml:"limits"`
 	// Sessions that lost their connection.
 	Resume Resume `toml:"resume"`
-	// How agents sign in.
+	// How agents sign in. Read again on SIGHUP, but for password_change; what has changed is an
+	// event, security.policy_changed.
 	Auth Auth `toml:"auth"`
 	// What agents find in their contact lists.
 	Roster Roster `toml:"roster"`

@@ -27,6 +27,7 @@ const (
 	KindLoginFailed      Kind = 4
 	KindWebhookTest      Kind = 5
 	KindWebhookDisabled  Kind = 6
+	KindPolicyChanged    Kind = 7
 	KindTokenRotated     Kind = 8
 )
 
@@ -37,6 +38,7 @@ var events = map[Kind]string{
 	KindLoginFailed:      "security.login_failed",
 	KindWebhookTest:      "webhook.test",
 	KindWebhookDisabled:  "webhook.disabled",
+	KindPolicyChanged:    "security.policy_changed",
 	KindTokenRotated:     "security.token_rotated",
 }
 

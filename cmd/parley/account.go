@@ -28,11 +28,11 @@ type account struct {
 	keep     time.Duration // how long what was said is kept; 0 is for ever
 	dir      string
 	keysDir  string
-	signIn   auth.Config
 	done     chan struct{} // closed when the account is
 
 	mu     sync.Mutex // guards what follows
-	before *account   // who still has the files; nil if nobody
+	signIn auth.Config
+	before *account // who still has the files; nil if nobody
 	opened bool
 	closed bool
 
@@ -47,9 +47,15 @@ func (i *installation) newAccount(f *conf.File, c conf.Account, before *account)
 		inst: i, conf: c, id: c.ID, domain: c.Domain, disabled: c.Disabled, keep: f.Keep(c),
 		dir: dataDir(f, c.ID), keysDir: f.Keys, before: before, done: make(chan struct{}),
 	}
-	a.signIn = auth.Config{
+	a.signIn = a.signInOptions(f)
+	return a
+}
+
+// signInOptions are what the configuration says of how the account's agents sign in.
+func (a *account) signInOptions(f *conf.File) auth.Config {
+	c := auth.Config{
 		Iterations: f.Auth.Iterations,
-		DropSHA1:   !f.OffersSHA1(c),
+		DropSHA1:   !f.OffersSHA1(a.conf),
 		NoBinding:  !f.Auth.ChannelBinding,
 		Lockout:    auth.Lockout{Off: !f.Auth.Lockout, Failures: f.Auth.LockoutFailures, For: f.Auth.LockoutFor},
 		Policy: auth.Policy{
@@ -57,15 +63,25 @@ func (i *installation) newAccount(f *conf.File, c conf.Account, before *account)
 			MinDigitsOrSymbols: f.Auth.PasswordDigitsOrSymbols,
 		},
 		OnFailure: func(f auth.Failure) {
-			if i.onLoginFailed != nil {
-				i.onLoginFailed(a, f)
+			if a.inst.onLoginFailed != nil {
+				a.inst.onLoginFailed(a, f)
 			}
 		},
 	}
 	if f.Auth.PasswordDigitsOrSymbols == 0 {
-		a.signIn.Policy.MinDigitsOrSymbols = -1 // where zero is the default
+		c.Policy.MinDigitsOrSymbols = -1 // where zero is the default
 	}
-	return a
+	return c
+}
+
+// configure takes over how agents sign in from a configuration that was read again.
+func (a *account) configure(f *conf.File) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.signIn = a.signInOptions(f)
+	if a.opened {
+		a.auth.Configure(a.signIn)
+	}
 }
 
 // open opens the account's keys and store, and makes them when they are new. It may

@@ -67,7 +67,7 @@ func serverCommands() []command {
 		{
 			name:    "serve",
 			does:    "Runs the server until SIGTERM or Ctrl-C.",
-			more:    "Logs 'ready' with the addresses it got. SIGTERM drains and exits 0; SIGHUP reads certificates, limits and accounts again.",
+			more:    "Logs 'ready' with the addresses it got. SIGTERM drains and exits 0; SIGHUP reads certificates, limits, accounts and [auth] again.",
 			options: []option{configOption, setOption},
 			run:     serve,
 		},

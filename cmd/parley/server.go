@@ -36,6 +36,8 @@ type server struct {
 	httpsOn []net.Listener
 	release func() // of the data folder
 
+	passwordChange bool // agents may change their passwords; until the end, whatever is read again
+
 	// Held while accounts come and go; taken before mu. None does once the server stops.
 	changing sync.Mutex
 
@@ -91,6 +93,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 
 	// The daemon, without accounts yet.
 	s.xmpp = xmppd.New(xmppConfig(f, s.log))
+	s.passwordChange = f.Auth.PasswordChange
 	if err := s.xmpp.SetCertificates(certificates); err != nil {
 		return err
 	}
@@ -231,6 +234,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 	if stale, err := a.auth.Stale(ctx); err == nil && stale > 0 {
 		s.log.Warn("agents need new passwords: see 'parley agent passwd'", "account", a.id, "agents", stale)
 	}
+	s.sayPolicy(ctx, a)
 	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth}); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
@@ -356,7 +360,7 @@ func (s *server) close() {
 	}
 }
 
-// reload reads certificates, limits and accounts again (SIGHUP). With a fault in any of
+// reload reads certificates, limits, accounts and how agents sign in again (SIGHUP). With a fault in any of
 // them it changes nothing.
 func (s *server) reload(ctx context.Context) error {
 	before := s.inst.config()
@@ -426,5 +430,6 @@ func (s *server) AccountsChanged(ctx context.Context) error {
 	for _, a := range added {
 		err = errors.Join(err, s.start(ctx, a))
 	}
+	s.policiesChanged(ctx)
 	return err
 }

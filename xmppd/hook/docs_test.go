@@ -30,6 +30,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	failed := event(store.KindLoginFailed,
 		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
 	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
+	policy := event(store.KindPolicyChanged, `{"changes":[{"option":"auth.lockout","before":true,"after":false},{"option":"auth.lockout_for","before":"5m0s","after":"1m0s"}]}`)
 	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
@@ -44,7 +45,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {failed, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
+		{available, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
