@@ -52,6 +52,10 @@ func (w *worker) fill(ctx context.Context) bool {
 		if !e.Tampered && !w.endpoint.Wants(e) {
 			continue
 		}
+		if w.ahead[e.Ordinal] {
+			delete(w.ahead, e.Ordinal)
+			continue
+		}
 		j := &job{ordinal: e.Ordinal, conversation: e.Conversation, due: eventTime(e, now)}
 		if !w.prepare(j, e) {
 			w.passBy(j, now)

@@ -45,22 +45,23 @@ type worker struct {
 	done     chan struct{}      // closed when run has ended
 	wg       sync.WaitGroup     // requests in flight
 
-	pos     store.Ordinal // how far the log was read
-	window  []*job        // read and wanted, the first unsettled one at the front
-	rows    rows          // failed events, apart from those in flight
-	order   *order        // nil: any
-	live    int           // failed events, with those in flight
-	flying  int           // requests in flight
-	limit   int           // requests that may be in flight now
-	halved  time.Time     // when limit was halved last
-	hold    time.Time     // nothing is started before
-	probe   time.Time     // with too many rows, nothing is tried early before
-	strikes int           // failures since something was delivered last
-	failing time.Time     // since when every attempt has failed; zero if the last did not
-	told    time.Time     // when the log was told last that the store's cannot be read
-	warned  bool          // the log tells of it
-	noted   bool          // the store has failing
-	over    bool          // the endpoint is disabled or gone
+	pos     store.Ordinal          // how far the log was read
+	window  []*job                 // read and wanted, the first unsettled one at the front
+	rows    rows                   // failed events, apart from those in flight
+	order   *order                 // nil: any
+	ahead   map[store.Ordinal]bool // rows of events that the cursor had not passed: not to be sent from the log, too
+	live    int                    // failed events, with those in flight
+	flying  int                    // requests in flight
+	limit   int                    // requests that may be in flight now
+	halved  time.Time              // when limit was halved last
+	hold    time.Time              // nothing is started before
+	probe   time.Time              // with too many rows, nothing is tried early before
+	strikes int                    // failures since something was delivered last
+	failing time.Time              // since when every attempt has failed; zero if the last did not
+	told    time.Time              // when the log was told last that the store's cannot be read
+	warned  bool                   // the log tells of it
+	noted   bool                   // the store has failing
+	over    bool                   // the endpoint is disabled or gone
 
 	progress store.Progress // what the store is to be told
 	saved    store.Ordinal  // the cursor that the store has
@@ -183,9 +184,12 @@ func (w *worker) load(ctx context.Context) error {
 	if err := w.lineUp(ctx, rows); err != nil {
 		return err
 	}
-	w.rows, w.live = nil, len(list)
+	w.rows, w.live, w.ahead = nil, len(list), make(map[store.Ordinal]bool)
 	for _, j := range rows {
 		w.addRow(j)
+		if j.ordinal > w.pos {
+			w.ahead[j.ordinal] = true
+		}
 	}
 	return nil
 }
