@@ -138,6 +138,12 @@ func (o *orderBook) life(a *arrival) int {
 	return n
 }
 
+func (o *orderBook) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.arrivals)
+}
+
 // verify fails the test if anything came out of order: what is new to the receiver comes by number,
 // without a gap, and from one server everything does, the next only after the answer to the last.
 func (o *orderBook) verify(t *testing.T) {
@@ -193,7 +199,17 @@ func TestWebhooksKeepTheirOrderWhenKilled(t *testing.T) {
 	for round := range rounds {
 		p := startParley(t, c.config)
 		c.began(c.started(p))
-		<-time.After(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
+		if round%2 == 0 {
+			<-time.After(time.Duration(rng.Int64N(int64(400 * time.Millisecond))))
+		} else {
+			want := o.count() + 1 + rng.IntN(100)
+			c.until("events", func() string {
+				if n := o.count(); n < want {
+					return fmt.Sprintf("%d came, want %d", n, want)
+				}
+				return ""
+			})
+		}
 		c.mu.Lock()
 		c.addr = ""
 		c.mu.Unlock()
