@@ -37,11 +37,15 @@ func (f *feed) run(ctx context.Context, reload <-chan struct{}) {
 	defer again.Stop()
 	old := time.NewTimer(forgetFirst)
 	defer old.Stop()
+	newest := f.account.Store.Newest()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-news:
+			before := newest
+			newest = f.account.Store.Newest()
+			f.s.pace.note(int64(newest-before), time.Now())
 			for _, w := range f.workers {
 				w.rouse()
 			}

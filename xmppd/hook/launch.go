@@ -106,8 +106,14 @@ func (w *worker) launch(ctx context.Context) {
 		if now.Before(w.hold) {
 			return
 		}
+		ok, again := w.s.pace.take(now)
+		if !ok {
+			w.paced = again
+			return
+		}
 		j := w.pick(now)
 		if j == nil {
+			w.s.pace.give()
 			return
 		}
 		if j.event == nil && !w.reread(ctx, j) {

@@ -10,6 +10,7 @@ import (
 type Sender struct {
 	c     Config
 	guard *guard
+	pace  *pace
 
 	// Stats are counted from the process's start.
 	Stats Stats
@@ -28,7 +29,7 @@ type Stats struct {
 // New makes a sender. It does nothing before Run.
 func New(c Config) *Sender {
 	c = c.withDefaults()
-	return &Sender{c: c, guard: newGuard(&c), reloads: make(map[string]chan struct{})}
+	return &Sender{c: c, guard: newGuard(&c), pace: newPace(), reloads: make(map[string]chan struct{})}
 }
 
 // Run delivers the account's events until ctx ends, then gives requests in

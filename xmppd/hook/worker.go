@@ -55,6 +55,7 @@ type worker struct {
 	limit   int                    // requests that may be in flight now
 	halved  time.Time              // when limit was halved last
 	hold    time.Time              // nothing is started before
+	paced   time.Time              // the processors have no time for more before
 	probe   time.Time              // with too many rows, nothing is tried early before
 	strikes int                    // failures since something was delivered last
 	failing time.Time              // since when every attempt has failed; zero if the last did not
@@ -222,6 +223,8 @@ func (w *worker) idle(now time.Time, more bool) time.Duration {
 	}
 	switch {
 	case w.flying >= w.limit: // an answer wakes it
+	case now.Before(w.paced):
+		earlier(w.paced)
 	case now.Before(w.hold):
 		earlier(w.hold)
 	default:
