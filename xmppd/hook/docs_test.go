@@ -14,7 +14,7 @@ import (
 	"parley.im/parley/store"
 )
 
-// What docs/webhooks.md shows is what is sent.
+// What docs/webhooks.md shows is what is sent, and it shows every event.
 func TestDocsShowRealBodies(t *testing.T) {
 	a := desk(named("qzv4xk2m7ts3hbc5ndyw6rpgle"))
 	hello := said(store.Message{Type: "chat", From: "anna@desk.example/phone", To: "ben@desk.example",
@@ -27,6 +27,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 		return &e
 	}
 	available := event(store.KindAgentAvailable, `{"agent":{"jid":"anna@desk.example"}}`)
+	unavailable := event(store.KindAgentUnavailable, `{"agent":{"jid":"anna@desk.example"}}`)
 	failed := event(store.KindLoginFailed,
 		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
 	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
@@ -45,10 +46,22 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
+		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
+	}
+	missing := make(map[store.Kind]bool)
+	for k := range 256 {
+		missing[store.Kind(k)] = store.Kind(k).Event() != ""
+	}
+	for _, w := range want {
+		missing[w.entry.Kind] = false
+	}
+	for k, is := range missing {
+		if is {
+			t.Errorf("the page shows no %s", k.Event())
+		}
 	}
 	for i, w := range want {
 		body, err := w.shape.render(&a, w.entry)
