@@ -2,11 +2,9 @@ package conf
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"time"
 )
@@ -25,6 +23,7 @@ func (f *File) check() Faults {
 	f.checkAccounts(add)
 	f.checkContact(add)
 	f.checkHosts(add)
+	f.checkACME(add)
 	for i, c := range f.Certificates {
 		key := element("certificate", i)
 		if c.Cert == "" {
@@ -63,31 +62,6 @@ func (f *File) checkFolders(add func(*Fault)) {
 func within(dir, path string) bool {
 	rel, err := filepath.Rel(dir, path)
 	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
-}
-
-func (f *File) checkListen(add func(*Fault)) {
-	for key, addrs := range map[string][]string{
-		"listen.starttls": f.Listen.StartTLS,
-		"listen.tls":      f.Listen.TLS,
-		"listen.https":    f.Listen.HTTPS,
-	} {
-		for _, a := range addrs {
-			if !address(a) {
-				// VIV-1
-				add(f.Fault(key, `"" switches this listener off; there is none without TLS`,
-					"not an address such as \"[::]:5222\": %q", a))
-			}
-		}
-	}
-}
-
-func address(a string) bool {
-	_, port, err := net.SplitHostPort(a)
-	if err != nil {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n <= 65535
 }
 
 func (f *File) checkAccounts(add func(*Fault)) {

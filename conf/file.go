@@ -20,15 +20,28 @@ type File struct {
 	// { file = "path" }, a file of mode 0600, or { env = "NAME" }.
 	RootKey Secret `toml:"root_key" default:"{ file = 'root.key' }"`
 
+	// The networks of proxies before the server: what they say of where a connection or a request
+	// comes from is believed, and nobody else. "10.1.0.7", "10.1.0.0/16" or a list of them.
+	TrustedProxies []netip.Prefix `toml:"trusted_proxies" default:"[]"`
+	// The header in which those proxies say for whom they make an HTTPS request: "X-Forwarded-For"
+	// or "Forwarded". The other one is ignored, since proxies pass on what a client puts there.
+	ForwardedHeader string `toml:"forwarded_header" default:"'X-Forwarded-For'" one:"X-Forwarded-For Forwarded"`
+
 	// Where the server listens. Each is an address such as "[::]:5222" or a list of them; ""
 	// switches it off. Every listener speaks TLS: no option turns it off.
 	Listen Listen `toml:"listen"`
+	// A listener of which there is more to say, besides those of [listen].
+	Listeners []Listener `toml:"listener"`
 	// Who may look into the running server.
 	Admin Admin `toml:"admin"`
 	// A certificate, as PEM files: a chain that begins with the server's own. Which domains it is
 	// for stands in the certificate. The first is also shown to who names no domain (no
-	// SNI). Read again on SIGHUP.
+	// SNI). When the files change they are read again within a minute, and on SIGHUP.
 	Certificates []Certificate `toml:"certificate"`
+	// Certificates from an authority that hands them out by itself (ACME, RFC 8555), for each name
+	// that no [[certificate]] is for. It looks at port 443 of the name, which must lead to an
+	// HTTPS listener or one for "any", or at port 80, which must lead to listen.redirect.
+	ACME ACME `toml:"acme"`
 	// What one peer may ask of the server. Names that end in _before_login hold until somebody
 	// has signed in.
 	Limits Limits `toml:"limits"`
@@ -78,10 +91,46 @@ type Listen struct {
 	TLS []string `toml:"tls" default:"'[::]:5223'"`
 	// HTTPS: health, metrics.
 	HTTPS []string `toml:"https" default:"'[::]:8443'"`
+	// HTTP, for browsers that come to port 80: they are sent to https, and nothing else is said.
+	// With [acme] the authority finds there what it looks for. Such as "[::]:80".
+	Redirect []string `toml:"redirect" default:"''"`
 	// The unix socket through which the operator's commands reach a running server; ""
 	// is control.sock in the data folder.
 	Control string `toml:"control" default:"''"`
 }
+
+// A Listener is an address and how it is listened on.
+type Listener struct {
+	// Where: one address.
+	Address string `toml:"address" example:"'[::]:443'"`
+	// What is spoken there: "starttls", "tls" and "https" as in [listen]; "any" is XMPP for clients that
+	// ask for it in the TLS handshake (ALPN "xmpp-client", XEP-0368) and HTTPS for all others.
+	For string `toml:"for" example:"'any'" one:"starttls tls https any"`
+	// Whether a proxy is before it that begins each connection with a PROXY header (version 1 or
+	// 2), which says who it is. Connections from elsewhere than trusted_proxies are closed.
+	ProxyProtocol bool `toml:"proxy_protocol" default:"false"`
+	// Whether sign-ins can be bound to the TLS connection. Not where a proxy ends the client's and
+	// makes one of its own: no client that binds could sign in there.
+	ChannelBinding bool `toml:"channel_binding" default:"true"`
+}
+
+// ACME is the table [acme].
+type ACME struct {
+	// The authority's directory, such as "https://acme-v02.api.letsencrypt.org/directory" for Let's
+	// Encrypt. To name it is to agree to its terms of service. "" switches this off.
+	Directory string `toml:"directory" default:"''"`
+	// Whom the authority may tell about trouble.
+	Email string `toml:"email" default:"''"`
+	// The folder of the account's key and of the certificates with their keys; nobody else may look
+	// into it. "" is acme in the folder of keys.
+	Cache string `toml:"cache" default:"''"`
+	// A file of the authorities that vouch for the directory, for one of your own. "" is
+	// those of the system.
+	Roots string `toml:"roots" default:"''"`
+}
+
+// On says whether certificates are got by ACME.
+func (a ACME) On() bool { return a.Directory != "" }
 
 // Admin is the table [admin].
 type Admin struct {

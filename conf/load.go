@@ -136,7 +136,7 @@ func (f *File) finish(tree map[string]any, sets []string, faults Faults) (*File,
 // resolve makes paths relative to the configuration's folder.
 func (f *File) resolve() {
 	dir := filepath.Dir(f.path)
-	paths := []*string{&f.Data, &f.Keys, &f.RootKey.file, &f.Listen.Control}
+	paths := []*string{&f.Data, &f.Keys, &f.RootKey.file, &f.Listen.Control, &f.ACME.Cache, &f.ACME.Roots}
 	for i := range f.Certificates {
 		paths = append(paths, &f.Certificates[i].Cert, &f.Certificates[i].Key)
 	}
@@ -147,5 +147,8 @@ func (f *File) resolve() {
 	}
 	if f.Listen.Control == "" {
 		f.Listen.Control = filepath.Join(f.Data, "control.sock")
+	}
+	if f.ACME.Cache == "" {
+		f.ACME.Cache = filepath.Join(f.Keys, "acme")
 	}
 }
