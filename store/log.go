@@ -29,6 +29,8 @@ const (
 	KindWebhookDisabled  Kind = 6
 	KindPolicyChanged    Kind = 7
 	KindTokenRotated     Kind = 8
+
+	KindCertificateExpiring Kind = 16
 )
 
 var events = map[Kind]string{
@@ -40,6 +42,8 @@ var events = map[Kind]string{
 	KindWebhookDisabled:  "webhook.disabled",
 	KindPolicyChanged:    "security.policy_changed",
 	KindTokenRotated:     "security.token_rotated",
+
+	KindCertificateExpiring: "certificate.expiring",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

@@ -39,6 +39,7 @@ const maxAttempts = 3
 // binding (RFC 6120 §4.2). It has one absolute deadline, set on the connection.
 type negotiation struct {
 	server *Server
+	port   *Port
 	limits *Limits
 	log    *slog.Logger
 	raw    net.Conn
@@ -64,12 +65,12 @@ type negotiation struct {
 }
 
 // negotiate returns a session that is bound or resumed and not yet running.
-func (n *negotiation) negotiate(direct bool) (*Session, error) {
+func (n *negotiation) negotiate() (*Session, error) {
 	n.turn = &turnConn{Conn: n.raw, turns: &n.server.turns, due: true}
 	n.turn.turn.kind, n.turn.turn.peer = newcomers, n.raw
 	n.conn = n.turn
 	n.in = wire.NewReader(n.conn, n.limits.BeforeLogin)
-	if err := n.secure(direct); err != nil {
+	if err := n.secure(); err != nil {
 		return nil, err
 	}
 	if err := n.open(); err != nil {
@@ -99,20 +100,22 @@ func (n *negotiation) negotiate(direct bool) (*Session, error) {
 
 // secure brings TLS about. Nothing of XMPP is said before, apart from the one
 // offer of STARTTLS (I1).
-func (n *negotiation) secure(direct bool) error {
-	if !direct {
+func (n *negotiation) secure() error {
+	if !n.port.Direct {
 		if err := n.startTLS(); err != nil {
 			return err
 		}
 	}
-	certs := n.server.certs.Load()
-	conn := tls.Server(n.turn, certs.forHello(&n.leaf))
+	conn := tls.Server(n.turn, n.server.certs.Load().forHello(&n.leaf, n.server.webConfig(n.port)))
 	n.raw.SetDeadline(earlier(n.deadline, time.Now().Add(n.limits.Handshake)))
 	if err := conn.Handshake(); err != nil {
 		return handshakeError{err}
 	}
 	n.raw.SetDeadline(n.deadline)
 	n.conn = conn
+	if n.port.HTTPS != nil && conn.ConnectionState().NegotiatedProtocol != alpnXMPP {
+		return errNotXMPP
+	}
 	n.turn.turn.kind = secured
 	n.opened = false
 	// Whatever followed <proceed/> in the plain buffer is dropped (rule 10).
@@ -224,6 +227,9 @@ func (n *negotiation) next() (*wire.Stanza, error) {
 func (n *negotiation) authenticate() (*wanted, error) {
 	state := n.conn.(*tls.Conn).ConnectionState()
 	ch := scram.ChannelOf(&state, n.leaf)
+	if n.port.NoBinding {
+		ch = scram.Channel{Version: ch.Version}
+	}
 	offer := n.account.auth.Offer(ch)
 	n.write(n.server.signInFeatures(offer, n.account.auth.FastMechanisms(ch), n.limits))
 	for range maxAttempts {

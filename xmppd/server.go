@@ -31,6 +31,9 @@ type Config struct {
 	PasswordChange bool
 	Log            *slog.Logger
 	LogWire        bool // at debug level, log the XML of stanzas too, with what people say blanked
+	// Challenge, if set, is the certificate that proves to an authority that a name is
+	// ours (RFC 8737). It is shown to nobody else, and only where HTTPS is spoken.
+	Challenge func(*tls.ClientHelloInfo) (*tls.Certificate, error)
 }
 
 // Limits bound what a peer can take. They may be changed while the server runs.
@@ -112,6 +115,7 @@ func New(c Config) *Server {
 	s.gate.from = make(map[string]int)
 	s.turns.lease, s.turns.free = turnLease, workers()
 	s.SetLimits(c.Limits)
+	s.certs.Store(new(certificates))
 	s.writers.ready, s.writers.done, s.writers.turns = make(chan job), make(chan struct{}), &s.turns
 	s.tracer = newTracer(c)
 	s.wg.Go(s.caretaker)
@@ -127,7 +131,12 @@ var ErrClosed = errors.New("server closed")
 // Serve accepts connections until l is closed. With direct, TLS starts at the
 // first byte (XEP-0368); otherwise with STARTTLS (RFC 6120 §5).
 func (s *Server) Serve(l net.Listener, direct bool) error {
-	if !s.track(l) {
+	return s.ServePort(Port{Listener: l, Direct: direct})
+}
+
+// ServePort accepts connections until the port's listener is closed.
+func (s *Server) ServePort(l Port) error {
+	if !s.track(l.Listener) {
 		l.Close()
 		return ErrClosed
 	}
@@ -159,7 +168,7 @@ func (s *Server) Serve(l net.Listener, direct bool) error {
 			conn.Close()
 			continue
 		}
-		s.wg.Go(func() { s.greet(conn, direct, release) })
+		s.wg.Go(func() { s.greet(conn, &l, release) })
 	}
 }
 
@@ -187,7 +196,7 @@ func (p *pace) wait(q *turns) {
 // greet takes a connection from its first byte to a bound session. The goroutine
 // ends with that, and the session reads in a fresh one: the handshake's deep stack
 // is not kept for the session's life.
-func (s *Server) greet(conn net.Conn, direct bool, release func()) {
+func (s *Server) greet(conn net.Conn, l *Port, release func()) {
 	defer release()
 	log := s.log.With("peer", conn.RemoteAddr().String())
 	defer func() {
@@ -197,10 +206,14 @@ func (s *Server) greet(conn net.Conn, direct bool, release func()) {
 		}
 	}()
 	limits := s.limits.Load()
-	n := &negotiation{server: s, raw: conn, log: log, limits: limits, deadline: time.Now().Add(limits.Login)}
+	n := &negotiation{server: s, port: l, raw: conn, log: log, limits: limits, deadline: time.Now().Add(limits.Login)}
 	conn.SetDeadline(n.deadline)
-	session, err := n.negotiate(direct)
+	session, err := n.negotiate()
 	n.turn.must(false)
+	if errors.Is(err, errNotXMPP) {
+		s.handOver(n, release)
+		return
+	}
 	if err != nil {
 		n.refuse(err)
 		s.drop(conn)

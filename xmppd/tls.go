@@ -44,17 +44,25 @@ func newCertificates(list []tls.Certificate) (*certificates, error) {
 		CipherSuites: CipherSuites(),
 		// XEP-0368 §4: answered when it is offered. Go refuses a client that offers other
 		// protocols only, so those are let in without an answer, below.
-		NextProtos:                  []string{"xmpp-client"},
+		NextProtos:                  []string{alpnXMPP},
 		DynamicRecordSizingDisabled: true,
 		SessionTicketsDisabled:      true,
-		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return c.choose(hello.ServerName), nil
-		},
+		GetCertificate:              c.get,
 	}
 	return c, nil
 }
 
-// choose is the certificate for a name, by SNI (RFC 6066 §3).
+// errNoCertificate ends handshakes until there is one: an authority has not answered yet.
+var errNoCertificate = errors.New("there is no certificate yet")
+
+func (c *certificates) get(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if cert := c.choose(hello.ServerName); cert != nil {
+		return cert, nil
+	}
+	return nil, errNoCertificate
+}
+
+// choose is the certificate for a name, by SNI (RFC 6066 §3); nil where there is none at all.
 func (c *certificates) choose(name string) *tls.Certificate {
 	name = strings.TrimSuffix(strings.ToLower(name), ".")
 	if cert := c.byName[name]; cert != nil {
@@ -69,13 +77,24 @@ func (c *certificates) choose(name string) *tls.Certificate {
 }
 
 // forHello makes the configuration for one connection and remembers the leaf that
-// it will be shown, which the channel binding needs.
-func (c *certificates) forHello(leaf **x509.Certificate) *tls.Config {
+// it will be shown, which the channel binding needs. On a port that is HTTPS's as well,
+// web may change it.
+func (c *certificates) forHello(leaf **x509.Certificate, web webConfig) *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		GetConfigForClient: func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
-			*leaf = c.choose(hello.ServerName).Leaf
-			if len(hello.SupportedProtos) > 0 && !slices.Contains(hello.SupportedProtos, "xmpp-client") {
+			cert := c.choose(hello.ServerName)
+			if cert == nil {
+				if web != nil {
+					return web(hello, nil) // it may be about getting one
+				}
+				return nil, errNoCertificate
+			}
+			*leaf = cert.Leaf
+			if web != nil {
+				return web(hello, c.config)
+			}
+			if len(hello.SupportedProtos) > 0 && !slices.Contains(hello.SupportedProtos, alpnXMPP) {
 				other := c.config.Clone()
 				other.NextProtos = nil
 				return other, nil
@@ -88,8 +107,15 @@ func (c *certificates) forHello(leaf **x509.Certificate) *tls.Config {
 // Certificate is the certificate that the server shows to a client, for listeners
 // of others that are to show the same.
 func (s *Server) Certificate(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	return s.certs.Load().choose(hello.ServerName), nil
+	if s.challenged(hello) {
+		return s.config.Challenge(hello)
+	}
+	return s.certs.Load().get(hello)
 }
+
+// Shown is the certificate that a client gets to see who asks for that name; nil where there
+// is none.
+func (s *Server) Shown(name string) *tls.Certificate { return s.certs.Load().choose(name) }
 
 // CipherSuites are those of TLS 1.2 that are spoken: with forward secrecy and
 // authenticated encryption (SMO-2). TLS 1.3 has no others.

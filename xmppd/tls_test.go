@@ -56,7 +56,7 @@ func (c *certificates) shake(t *testing.T, client *tls.Config) (tls.ConnectionSt
 	}
 	var leaf *x509.Certificate
 	done := make(chan error, 1)
-	go func() { done <- tls.Server(theirs, c.forHello(&leaf)).Handshake() }()
+	go func() { done <- tls.Server(theirs, c.forHello(&leaf, nil)).Handshake() }()
 	conn := tls.Client(ours, client)
 	err := conn.Handshake()
 	if err != nil {

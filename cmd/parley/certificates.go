@@ -25,7 +25,7 @@ func loadCertificates(f *conf.File) ([]tls.Certificate, []error) {
 }
 
 func certificatesAt(f *conf.File, now time.Time) (list []tls.Certificate, faults []error) {
-	if len(f.Certificates) == 0 {
+	if len(f.Certificates) == 0 && !f.ACME.On() {
 		return nil, []error{f.Fault("certificate", "make a test certificate with 'parley quickstart desk.example'", "there is none")}
 	}
 	for i := range f.Certificates {
@@ -35,7 +35,9 @@ func certificatesAt(f *conf.File, now time.Time) (list []tls.Certificate, faults
 			list = append(list, cert)
 		}
 	}
+	faults = append(faults, checkACME(f)...)
 	if len(faults) == 0 {
+		list = append(list, fetched(f, list, now)...)
 		faults = uncovered(f, list)
 	}
 	return list, faults
@@ -139,8 +141,11 @@ func checkSignature(a x509.SignatureAlgorithm) error {
 	return fmt.Errorf("signed with %v: SHA-256 or better is needed", a)
 }
 
-// uncovered tells of the accounts whose domain stands in no certificate.
+// uncovered tells of the accounts whose domain stands in no certificate, and never will.
 func uncovered(f *conf.File, list []tls.Certificate) (faults []error) {
+	if f.ACME.On() {
+		return nil
+	}
 	for i, a := range f.Accounts {
 		if a.Disabled || covers(list, a.Domain) {
 			continue

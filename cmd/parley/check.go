@@ -20,7 +20,7 @@ import (
 )
 
 // check tells all faults of the configuration and of what it names.
-func check(_ context.Context, c *call) error {
+func check(ctx context.Context, c *call) error {
 	f, err := c.load()
 	if err != nil {
 		return err
@@ -38,6 +38,15 @@ func check(_ context.Context, c *call) error {
 	}
 	if len(faults) > 0 {
 		return several(faults)
+	}
+	if c.on("dns") {
+		if err := checkDNS(ctx, c, f, certs); err != nil {
+			return err
+		}
+	}
+	if len(certs) == 0 {
+		c.say("%s: no faults; accounts: %d, no certificates yet", f.Path(), len(f.Accounts))
+		return nil
 	}
 	until := certs[0].Leaf.NotAfter
 	for _, cert := range certs {

@@ -52,9 +52,8 @@ type daemon struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 
-	starttls, tls, https string // where it listens; "" where it does not
-
-	keys map[string]web.KeyInfo // of the API, by their scopes
+	keys                                map[string]web.KeyInfo // of the API, by their scopes
+	starttls, tls, any, https, redirect string                 // where it listens; "" where it does not
 }
 
 // startDaemon serves the installation in dir.
@@ -66,7 +65,7 @@ func startDaemon(t *testing.T, dir string, env ...string) *daemon {
 	return d
 }
 
-var readyLine = regexp.MustCompile(`msg=ready(?: starttls=(\S+))?(?: tls=(\S+))?(?: https=(\S+))?\n`)
+var readyLine = regexp.MustCompile(`msg=ready(?: starttls=(\S+))?(?: tls=(\S+))?(?: any=(\S+))?(?: https=(\S+))?(?: redirect=(\S+))?\n`)
 
 // start returns when the server is ready.
 func (d *daemon) start() {
@@ -103,7 +102,7 @@ func (d *daemon) start() {
 		text := d.log()[before:]
 		m := readyLine.FindStringSubmatch(text)
 		if m != nil {
-			d.starttls, d.tls, d.https = m[1], m[2], m[3]
+			d.starttls, d.tls, d.any, d.https, d.redirect = m[1], m[2], m[3], m[4], m[5]
 			return true
 		}
 		select {

@@ -8,12 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/netip"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"golang.org/x/crypto/acme"
 	"golang.org/x/net/netutil"
 
 	"parley.im/parley/xmppd"
@@ -71,13 +71,26 @@ func newHealth(s *server) *health {
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
 		TLSConfig: &tls.Config{
 			MinVersion: tls.VersionTLS12, CipherSuites: xmppd.CipherSuites(), GetCertificate: s.xmpp.Certificate,
+			NextProtos: []string{"h2", "http/1.1"},
 		},
+		ConnState: s.handed.state,
+	}
+	if s.acme != nil {
+		h.http.TLSConfig.NextProtos = append(h.http.TLSConfig.NextProtos, acme.ALPNProto)
 	}
 	return h
 }
 
 func (h *health) serve(l net.Listener) error {
 	if err := h.http.ServeTLS(netutil.LimitListener(tlsOnly{l}, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// serveHanded answers on ports that are XMPP's as well.
+func (h *health) serveHanded(l *handed) error {
+	if err := h.http.Serve(l); !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
 		return err
 	}
 	return nil
@@ -95,14 +108,11 @@ func (h *health) stop() {
 // forOperators answers the networks of [admin] only; to others the page isn't there.
 func (h *health) forOperators(page http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		from, err := netip.ParseAddrPort(r.RemoteAddr)
-		for _, n := range h.server.inst.config().Admin.Networks {
-			if err == nil && n.Contains(from.Addr().Unmap()) {
-				page(w, r)
-				return
-			}
+		if !contains(h.server.inst.config().Admin.Networks, h.server.clientAddr(r)) {
+			http.NotFound(w, r)
+			return
 		}
-		http.NotFound(w, r)
+		page(w, r)
 	}
 }
 
@@ -140,6 +150,7 @@ func (h *health) ready(w http.ResponseWriter, _ *http.Request) {
 
 func (h *health) metrics(w http.ResponseWriter, _ *http.Request) {
 	h.set.WritePrometheus(w)
+	writeExpiry(w, h.server.watch.shown(), time.Now())
 	metrics.WriteProcessMetrics(w)
 }
 

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"parley.im/parley/xmppd"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -300,7 +301,7 @@ func TestOwnAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer one.Close()
-	s := &server{httpsOn: []net.Listener{all}, xmppOn: []xmppListener{{one, true}}}
+	s := &server{httpsOn: []net.Listener{all}, xmppOn: []xmppd.Port{{Listener: one, Direct: true}}}
 	port := func(l net.Listener) uint16 { return uint16(l.Addr().(*net.TCPAddr).Port) }
 	for _, c := range []struct {
 		addr string

@@ -24,8 +24,10 @@ type login struct {
 	dial                             func(context.Context) (net.Conn, error)
 	roots                            *x509.CertPool
 	domain, name, password, resource string
-	lang                             string // xml:lang of the stream
-	resume                           string // the id of the session to resume, none of whose stanzas is acknowledged
+	lang                             string   // xml:lang of the stream
+	resume                           string   // the id of the session to resume, none of whose stanzas is acknowledged
+	protocols                        []string // asked for in the TLS handshake (ALPN)
+	untied                           bool     // the sign-in is not bound to the TLS connection
 }
 
 // A jabber is one device of an agent's: a client that knows nothing of the server's
@@ -66,7 +68,7 @@ func (l login) try(t *testing.T) (*jabber, error) {
 		return nil, err
 	}
 	j := &jabber{
-		t: t, lang: l.lang, conn: tls.Client(raw, &tls.Config{ServerName: l.domain, RootCAs: l.roots, MinVersion: tls.VersionTLS12}),
+		t: t, lang: l.lang, conn: tls.Client(raw, &tls.Config{ServerName: l.domain, RootCAs: l.roots, MinVersion: tls.VersionTLS12, NextProtos: l.protocols}),
 		got: make(chan *tree, 1<<14), done: make(chan struct{}),
 	}
 	j.in = bufio.NewReader(j.conn)
@@ -152,13 +154,17 @@ func (j *jabber) features() error {
 
 func (j *jabber) authenticate(l login) error {
 	const space = "urn:ietf:params:xml:ns:xmpp-sasl"
-	client := sasl.NewClient(sasl.ScramSha256Plus, sasl.TLSState(j.conn.ConnectionState()), sasl.RemoteMechanisms(sasl.ScramSha256Plus.Name),
+	mechanism := sasl.ScramSha256Plus
+	if l.untied {
+		mechanism = sasl.ScramSha256
+	}
+	client := sasl.NewClient(mechanism, sasl.TLSState(j.conn.ConnectionState()), sasl.RemoteMechanisms(mechanism.Name),
 		sasl.Credentials(func() (username, password, identity []byte) { return []byte(l.name), []byte(l.password), nil }))
 	_, msg, err := client.Step(nil)
 	if err != nil {
 		return err
 	}
-	j.send("<auth xmlns='%s' mechanism='%s'>%s</auth>", space, sasl.ScramSha256Plus.Name, base64.StdEncoding.EncodeToString(msg))
+	j.send("<auth xmlns='%s' mechanism='%s'>%s</auth>", space, mechanism.Name, base64.StdEncoding.EncodeToString(msg))
 	for {
 		e, err := j.element()
 		if err != nil {

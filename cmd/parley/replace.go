@@ -15,6 +15,18 @@ func replaceFile(path string, text []byte) error {
 	if info, err := os.Stat(path); err == nil {
 		mode = info.Mode().Perm()
 	}
+	return replaceWith(path, text, mode)
+}
+
+// writeSecret writes a file that is nobody else's into a folder that is nobody else's.
+func writeSecret(dir, name string, text []byte) error {
+	if err := conn.MakeDir(dir); err != nil {
+		return err
+	}
+	return replaceWith(filepath.Join(dir, filepath.Base(name)), text, 0o600)
+}
+
+func replaceWith(path string, text []byte, mode os.FileMode) error {
 	w, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err

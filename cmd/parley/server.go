@@ -32,9 +32,15 @@ type server struct {
 	hooks   *hook.Sender
 	health  *health
 	control net.Listener
-	xmppOn  []xmppListener
+	xmppOn  []xmppd.Port
 	httpsOn []net.Listener
-	release func() // of the data folder
+	handed  *handed // HTTPS of ports that are for both
+	release func()  // of the data folder
+
+	redirectOn []net.Listener
+	redirect   *redirect
+	watch      *certificateWatch
+	acme       *acmeKeys // nil without
 
 	passwordChange bool // agents may change their passwords; until the end, whatever is read again
 
@@ -44,11 +50,6 @@ type server struct {
 	mu       sync.Mutex // guards what follows
 	services map[*account]*service
 	stopped  bool
-}
-
-type xmppListener struct {
-	net.Listener
-	direct bool
 }
 
 // A service is an account in operation.
@@ -92,9 +93,17 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 	}
 
 	// The daemon, without accounts yet.
-	s.xmpp = xmppd.New(xmppConfig(f, s.log))
+	if err := s.beginACME(f); err != nil {
+		return err
+	}
+	c := xmppConfig(f, s.log)
+	if s.acme != nil {
+		c.Challenge = s.acme.manager.GetCertificate
+	}
+	s.xmpp = xmppd.New(c)
 	s.passwordChange = f.Auth.PasswordChange
-	if err := s.xmpp.SetCertificates(certificates); err != nil {
+	s.watch = newCertificateWatch(s)
+	if err := s.watch.set(f, certificates); err != nil {
 		return err
 	}
 	s.inst.live = s
@@ -113,6 +122,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 		}
 	}
 	s.health = newHealth(s)
+	s.beginRedirect()
 	return nil
 }
 
@@ -190,35 +200,6 @@ func isLocal(addr netip.Addr) bool {
 	return false
 }
 
-func (s *server) allListeners() []net.Listener {
-	list := append([]net.Listener(nil), s.httpsOn...)
-	for _, l := range s.xmppOn {
-		list = append(list, l.Listener)
-	}
-	return list
-}
-
-func (s *server) listenAll(f *conf.File, w world) (err error) {
-	for _, group := range []struct {
-		addresses []string
-		add       func(net.Listener)
-	}{
-		{f.Listen.StartTLS, func(l net.Listener) { s.xmppOn = append(s.xmppOn, xmppListener{l, false}) }},
-		{f.Listen.TLS, func(l net.Listener) { s.xmppOn = append(s.xmppOn, xmppListener{l, true}) }},
-		{f.Listen.HTTPS, func(l net.Listener) { s.httpsOn = append(s.httpsOn, l) }},
-	} {
-		for _, address := range group.addresses {
-			l, err := w.listen("tcp", address)
-			if err != nil {
-				return fmt.Errorf("listen: %w", err)
-			}
-			group.add(l)
-		}
-	}
-	s.control, err = w.control(f.Listen.Control)
-	return err
-}
-
 // start takes an account into operation, unless it is disabled.
 func (s *server) start(ctx context.Context, a *account) error {
 	if a.disabled {
@@ -267,11 +248,11 @@ func (s *server) stop(ctx context.Context, a *account) error {
 // run serves until ctx ends, and then ends everything in order: nothing that was
 // acknowledged is lost.
 func (s *server) run(ctx context.Context) error {
-	errs := make(chan error, len(s.xmppOn)+len(s.httpsOn)+1)
+	errs := make(chan error, len(s.allListeners())+2)
 	var serving sync.WaitGroup
 	for _, l := range s.xmppOn {
 		serving.Go(func() {
-			if err := s.xmpp.Serve(l.Listener, l.direct); !errors.Is(err, xmppd.ErrClosed) {
+			if err := s.xmpp.ServePort(l); !errors.Is(err, xmppd.ErrClosed) {
 				errs <- err
 			}
 		})
@@ -279,12 +260,20 @@ func (s *server) run(ctx context.Context) error {
 	for _, l := range s.httpsOn {
 		serving.Go(func() { errs <- s.health.serve(l) })
 	}
+	serving.Go(func() { errs <- s.health.serveHanded(s.handed) })
+	for _, l := range s.redirectOn {
+		serving.Go(func() { errs <- s.redirect.serve(l) })
+	}
 	control, stopControl := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopControl()
 	serving.Go(func() { errs <- s.inst.serveControl(control, s.control) })
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
 	serving.Go(func() { s.rotateKeys(upkeep) })
+	serving.Go(func() { s.watch.run(upkeep) })
+	if s.acme != nil {
+		serving.Go(func() { s.acme.run(upkeep) })
+	}
 	s.sayReady()
 
 	var failed error
@@ -296,25 +285,11 @@ func (s *server) run(ctx context.Context) error {
 	stopControl()
 	stopUpkeep()
 	s.health.stop()
+	s.redirect.stop()
 	s.close()
 	serving.Wait()
 	s.log.Info("stopped")
 	return failed
-}
-
-func (s *server) sayReady() {
-	var args []any
-	for _, l := range s.xmppOn {
-		name := "starttls"
-		if l.direct {
-			name = "tls"
-		}
-		args = append(args, name, l.Addr().String())
-	}
-	for _, l := range s.httpsOn {
-		args = append(args, "https", l.Addr().String())
-	}
-	s.log.Info("ready", args...)
 }
 
 // close ends what there is, in the order of docs/flow.md: sessions, webhooks, stores.
@@ -333,6 +308,9 @@ func (s *server) close() {
 	}
 	for _, l := range s.allListeners() {
 		l.Close()
+	}
+	if s.handed != nil {
+		s.handed.Close()
 	}
 	if s.control != nil {
 		s.control.Close()
@@ -380,8 +358,11 @@ func (s *server) reload(ctx context.Context) error {
 		// One customer's trouble keeps nothing from the others.
 		s.log.Error("not all accounts are in operation as the configuration has them", "err", err)
 	}
-	if err := s.xmpp.SetCertificates(certificates); err != nil {
+	if err := s.watch.set(f, certificates); err != nil {
 		return err
+	}
+	if s.acme != nil {
+		s.acme.retry()
 	}
 	s.xmpp.SetLimits(xmppLimits(f))
 	s.log.Info("configuration read again", "accounts", len(f.Accounts), "certificates", len(certificates))
