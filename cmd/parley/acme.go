@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,6 +32,7 @@ type acmeKeys struct {
 	folder  *acmeFolder
 	got     chan struct{} // something is new
 	again   chan struct{} // the operator wants it tried now
+	asks    *acmeTransport
 	end     context.Context
 	ended   context.CancelFunc
 }
@@ -51,15 +53,19 @@ func newACME(f *conf.File, names func() []string, log *slog.Logger) (*acmeKeys, 
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
+	k.asks = &acmeTransport{under: transport, end: k.end}
 	k.manager = &autocert.Manager{
 		Prompt: autocert.AcceptTOS,
 		Cache:  k.folder,
 		Email:  f.ACME.Email,
 		Client: &acme.Client{
 			DirectoryURL: f.ACME.Directory, UserAgent: "Parley",
-			HTTPClient: &http.Client{Timeout: time.Minute, Transport: endingTransport{transport, k.end}},
+			HTTPClient: &http.Client{Timeout: time.Minute, Transport: k.asks},
 		},
 		HostPolicy: func(_ context.Context, host string) error {
+			if h, _, err := net.SplitHostPort(host); err == nil { // as HTTP has it
+				host = h
+			}
 			if !slices.Contains(k.names(), host) {
 				return fmt.Errorf("no name of this server: %q", host)
 			}
@@ -67,20 +73,6 @@ func newACME(f *conf.File, names func() []string, log *slog.Logger) (*acmeKeys, 
 		},
 	}
 	return k, nil
-}
-
-// An endingTransport asks nothing more once its context has ended: autocert has none of ours.
-type endingTransport struct {
-	http.RoundTripper
-	end context.Context
-}
-
-// RoundTrip ends with the request's own context, or with the server.
-func (t endingTransport) RoundTrip(r *http.Request) (*http.Response, error) {
-	if err := t.end.Err(); err != nil {
-		return nil, err
-	}
-	return t.RoundTripper.RoundTrip(r)
 }
 
 // run asks for what is missing, until ctx ends.
@@ -98,7 +90,7 @@ func (k *acmeKeys) run(ctx context.Context) {
 			if time.Now().Before(next[name]) {
 				continue
 			}
-			if err := k.get(name); err != nil && ctx.Err() == nil {
+			if err := k.get(ctx, name); err != nil && ctx.Err() == nil {
 				wait := acmeWaits[min(refused[name], len(acmeWaits)-1)]
 				refused[name]++
 				next[name] = time.Now().Add(wait)
@@ -127,12 +119,27 @@ func (k *acmeKeys) retry() {
 	}
 }
 
-// get returns when there is a certificate for the name. From then on the manager renews it.
-func (k *acmeKeys) get(name string) error {
-	_, err := k.manager.GetCertificate(&tls.ClientHelloInfo{
-		ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, // that is: with an ECDSA key
-	})
-	return err
+// get returns when there is a certificate for the name, or when ctx ends. From then on the
+// manager renews it.
+func (k *acmeKeys) get(ctx context.Context, name string) error {
+	done := make(chan error, 1)
+	// It ends by itself within five minutes: autocert cannot be told to stop. After ctx it
+	// does nothing but wait, since nothing is asked any more.
+	go func() {
+		_, err := k.manager.GetCertificate(&tls.ClientHelloInfo{
+			ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, // that is: with an ECDSA key
+		})
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if why := k.asks.why(); err != nil && why != "" {
+			err = fmt.Errorf("%w; what it found: %s", err, why)
+		}
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // unkept are certificates for which the folder has no room.

@@ -19,7 +19,8 @@ const certificateLook = time.Minute
 
 // A certificateWatch keeps the certificates that the server shows those of the files.
 type certificateWatch struct {
-	server *server
+	server   *server
+	expiring map[string]int // what was told of certificates that expire; touched by run alone
 
 	mu    sync.Mutex // guards what follows
 	files string     // how the files looked when they were read

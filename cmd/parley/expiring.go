@@ -45,7 +45,10 @@ func dueDay(leaf *x509.Certificate, fetched bool, now time.Time) int {
 func (s *server) tellExpiring(ctx context.Context, now time.Time) {
 	f := s.inst.config()
 	path := filepath.Join(f.Data, "certificates.json")
-	before := readTold(path)
+	if s.watch.expiring == nil {
+		s.watch.expiring = readTold(path)
+	}
+	before := s.watch.expiring
 	after := make(map[string]int)
 	for i, cert := range s.watch.shown() {
 		d := dueDay(cert.Leaf, i >= len(f.Certificates), now)
@@ -71,12 +74,13 @@ func (s *server) tellExpiring(ctx context.Context, now time.Time) {
 	if maps.Equal(before, after) {
 		return
 	}
+	s.watch.expiring = after
 	text, err := json.Marshal(after)
 	if err == nil {
 		err = replaceFile(path, append(text, '\n'))
 	}
 	if err != nil {
-		s.log.Warn("what was told of certificates is not kept: it may be told again", "err", err)
+		s.log.Warn("what was told of certificates is not kept: it may be told again after the next start", "err", err)
 	}
 }
 

@@ -74,6 +74,15 @@ func (s *server) beginACME(f *conf.File) (err error) {
 	return err
 }
 
+// sameACME refuses another authority while the server runs: who has an account with it is
+// decided at the start.
+func (s *server) sameACME(f *conf.File) []error {
+	if f.ACME == s.inst.config().ACME {
+		return nil
+	}
+	return []error{f.Fault("acme", "restart the server", "cannot be changed while it runs")}
+}
+
 // beginRedirect prepares what is said in clear.
 func (s *server) beginRedirect() {
 	var challenge func(http.Handler) http.Handler

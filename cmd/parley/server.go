@@ -347,6 +347,7 @@ func (s *server) reload(ctx context.Context) error {
 		return err
 	}
 	certificates, faults := loadCertificates(f)
+	faults = append(faults, s.sameACME(f)...)
 	if faults = append(faults, checkDomains(f)...); len(faults) > 0 {
 		return several(faults)
 	}
@@ -360,9 +361,6 @@ func (s *server) reload(ctx context.Context) error {
 	}
 	if err := s.watch.set(f, certificates); err != nil {
 		return err
-	}
-	if s.acme != nil {
-		s.acme.retry()
 	}
 	s.xmpp.SetLimits(xmppLimits(f))
 	s.log.Info("configuration read again", "accounts", len(f.Accounts), "certificates", len(certificates))
@@ -412,5 +410,8 @@ func (s *server) AccountsChanged(ctx context.Context) error {
 		err = errors.Join(err, s.start(ctx, a))
 	}
 	s.policiesChanged(ctx)
+	if s.acme != nil {
+		s.acme.retry()
+	}
 	return err
 }
