@@ -72,11 +72,16 @@ func serverCommands() []command {
 			run:     serve,
 		},
 		{
-			name:    "check",
-			does:    "Tells every fault of the configuration, the certificates, the key and the folders.",
-			more:    "Exits 1 if there are any.",
-			options: []option{configOption, setOption},
-			run:     check,
+			name: "check",
+			does: "Tells every fault of the configuration, the certificates, the key and the folders.",
+			more: "Exits 1 if there are any. With -dns it prints the records that each account's domain needs for this configuration, " +
+				"in the form of zone files, what is found of them, and what to do about each difference.",
+			options: []option{
+				configOption, setOption,
+				{name: "dns", does: "also looks at DNS: SRV, A and AAAA records, and the names of certificates"},
+				{name: "resolver", value: "ADDR", does: "asks this DNS server instead of the machine's own"},
+			},
+			run: check,
 		},
 		{
 			name: "sample",

@@ -1,0 +1,243 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"parley.im/parley/conf"
+)
+
+// The ports of docs/proxies, as they are at the proxy and at Parley alike.
+var proxyPorts = []string{"443", "5222", "5223", "8443"}
+
+// A front is Parley behind one of the proxies of docs/proxies.
+type front struct {
+	*daemon
+	port map[string]string // where the proxy listens, by the port of docs/proxies
+}
+
+// docsProxy reads a file of docs/proxies and puts this machine's addresses and files into it.
+// Each of them has to be there.
+func docsProxy(t *testing.T, name string, pairs ...string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../../docs/proxies", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if !strings.Contains(string(text), pairs[i]) {
+			t.Errorf("%s has no %q", name, pairs[i])
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace(string(text))
+}
+
+// behindProxy starts Parley with docs/proxies/parley.toml, and the proxy before it.
+func behindProxy(t *testing.T, config string, listens func(port string) string, files func(dir string) []string, run func(dir, file string) *exec.Cmd) *front {
+	t.Helper()
+	dir, path := quickstarted(t, "desk.example")
+	must(t, "anna@desk.example\tcorrect horse 42\n", "agent", "import", "-config", path)
+	f := &front{port: make(map[string]string)}
+	inside := []string{"10.1.0.4", "127.0.0.1"}
+	outside := files(dir)
+	for _, port := range proxyPorts {
+		addr, proxy := freeAddress(t), freeAddress(t)
+		f.port[port] = proxy
+		inside = append(inside, `"10.1.0.5:`+port+`"`, `"`+addr+`"`)
+		outside = append(outside, "10.1.0.5:"+port, addr, listens(port), listens(proxy))
+	}
+	ours := docsProxy(t, "parley.toml", inside...)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, tables, _ := strings.Cut(ours, "[listen]")
+	// quickstart's own options come first, with the top's before its tables.
+	text := top + "admin = { networks = '127.0.0.3' }\nlog = { level = 'debug' }\n" + string(before) + "\n[listen]" + tables
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	both := ""
+	for _, name := range []string{"tls/cert.pem", "tls/key.pem"} {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		both += string(text)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "tls/both.pem"), []byte(both), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, config)
+	if err := os.WriteFile(file, []byte(docsProxy(t, config, outside...)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.daemon = startDaemon(t, dir)
+	cmd := run(dir, file)
+	said, err := os.Create(filepath.Join(dir, "proxy.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = said, said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait() // killed
+		said.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(said.Name())
+			t.Logf("%s: %s\nparley: %s", config, text, f.log())
+		}
+	})
+	for _, addr := range f.port {
+		eventually(t, config+" listens", func() bool {
+			c, err := net.DialTimeout("tcp", addr, time.Second)
+			if err == nil {
+				c.Close()
+			}
+			return err == nil
+		})
+	}
+	return f
+}
+
+// What docs/operations.md and docs/proxies say to put into parley.toml has no faults.
+func TestOperationsConfigurations(t *testing.T) {
+	page, err := os.ReadFile("../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := []string{docsProxy(t, "parley.toml")}
+	for _, part := range strings.Split(string(page), "```toml\n")[1:] {
+		text, _, _ := strings.Cut(part, "```")
+		texts = append(texts, text)
+	}
+	for _, text := range texts {
+		if _, err := conf.Parse("parley.toml", []byte(text), nil); err != nil {
+			t.Errorf("%v in\n%s", err, text)
+		}
+	}
+	if len(texts) < 3 {
+		t.Errorf("%d configurations, want three at least", len(texts))
+	}
+}
+
+// through is what holds behind each of the proxies: an agent's client signs in through each port,
+// the server sees where it is, and offers what can work.
+func (f *front) through(t *testing.T) {
+	t.Helper()
+	const client = "127.0.0.3"
+	for _, c := range []struct {
+		port     string
+		bindable bool
+	}{{"443", true}, {"5223", false}} {
+		dial := func(context.Context) (net.Conn, error) { return dialFrom(t, client, f.port[c.port]), nil }
+		if got := bindable(t, f.featuresOn(dialFrom(t, client, f.port[c.port]))); got != c.bindable {
+			t.Errorf("port %s: channel binding is offered: %t, want %t", c.port, got, c.bindable)
+		}
+		anna := f.login("anna", "correct horse 42", "desk"+c.port)
+		anna.dial, anna.protocols = dial, []string{"xmpp-client"}
+		if _, err := anna.try(t); (err == nil) != c.bindable {
+			t.Errorf("port %s: bound to the connection: %v, want it to work: %t", c.port, err, c.bindable)
+		}
+		anna.untied = true
+		j := anna.in(t)
+		j.lives()
+		from := j.conn.NetConn().LocalAddr().String()
+		if !strings.Contains(f.log(), `msg="signed in" peer=`+from+" ") {
+			t.Errorf("port %s: it is not seen that she comes from %s", c.port, from)
+		}
+	}
+	// STARTTLS is offered in clear, and goes through.
+	if got := inClear(t, f.port["5222"], "<stream:stream to='desk.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'></stream:stream>"); !strings.Contains(got, "<starttls ") {
+		t.Errorf("port 5222: %s", got)
+	}
+	// The figures are for 127.0.0.3 alone, whichever way it comes, and whatever it says.
+	for _, port := range []string{"443", "8443"} {
+		for from, want := range map[string]int{client: http.StatusOK, "127.0.0.2": http.StatusNotFound} {
+			client := http.Client{Timeout: patience, Transport: &http.Transport{
+				DisableKeepAlives: true,
+				DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}).DialContext,
+				TLSClientConfig:   &tls.Config{RootCAs: f.roots(), ServerName: "desk.example"},
+			}}
+			r, err := http.NewRequestWithContext(t.Context(), "GET", "https://"+f.port[port]+"/metrics", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Host = "desk.example"
+			if want == http.StatusNotFound {
+				r.Header.Set("X-Forwarded-For", "127.0.0.3")
+				r.Header.Set("Forwarded", "for=127.0.0.3")
+			}
+			resp, err := client.Do(r)
+			if err != nil {
+				t.Errorf("port %s: %v", port, err)
+				continue
+			}
+			resp.Body.Close()
+			if resp.StatusCode != want {
+				t.Errorf("port %s: /metrics for %s: %d, want %d", port, from, resp.StatusCode, want)
+			}
+		}
+	}
+}
+
+func program(t *testing.T, name, packages string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		missingTool(t, name+" is not here; on Debian: apt-get install "+packages)
+	}
+	return path
+}
+
+// docs/proxies/haproxy.cfg does what docs/operations.md says.
+func TestBehindHAProxy(t *testing.T) {
+	haproxy := program(t, "haproxy", "haproxy")
+	listens := func(at string) string {
+		if strings.Contains(at, ":") {
+			return "bind " + at
+		}
+		return "bind :" + at
+	}
+	files := func(dir string) []string {
+		return []string{"/etc/haproxy/desk.example.pem", filepath.Join(dir, "tls/both.pem"), "/etc/haproxy/parley-ca.pem", filepath.Join(dir, "tls/ca.pem")}
+	}
+	behindProxy(t, "haproxy.cfg", listens, files, func(_, file string) *exec.Cmd {
+		return exec.Command(haproxy, "-db", "-f", file)
+	}).through(t)
+}
+
+// docs/proxies/nginx.conf does what docs/operations.md says.
+func TestBehindNginx(t *testing.T) {
+	nginx := program(t, "nginx", "nginx libnginx-mod-stream")
+	const module = "/usr/lib/nginx/modules/ngx_stream_module.so"
+	if _, err := os.Stat(module); err != nil {
+		missingTool(t, "nginx is here without its stream module; on Debian: apt-get install libnginx-mod-stream")
+	}
+	files := func(dir string) []string {
+		temp := ""
+		for _, what := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+			temp += "\n\t" + what + "_temp_path " + filepath.Join(dir, "temp-"+what) + ";"
+		}
+		return []string{
+			"/etc/nginx/desk.example.pem", filepath.Join(dir, "tls/cert.pem"), "/etc/nginx/desk.example.key", filepath.Join(dir, "tls/key.pem"),
+			"/etc/nginx/parley-ca.pem", filepath.Join(dir, "tls/ca.pem"), "modules/ngx_stream_module.so", module,
+			"http {", "http {\n\taccess_log off;" + temp,
+		}
+	}
+	behindProxy(t, "nginx.conf", func(at string) string { return "listen " + at }, files, func(dir, file string) *exec.Cmd {
+		options := "daemon off; master_process off; pid " + filepath.Join(dir, "nginx.pid") + "; error_log stderr;"
+		return exec.Command(nginx, "-p", dir, "-c", file, "-g", options)
+	}).through(t)
+}
