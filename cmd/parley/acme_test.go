@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -43,7 +44,8 @@ func startPebble(t *testing.T, httpPort, tlsPort int, life time.Duration) *pebbl
 	}
 	dir, _ := quickstarted(t, "localhost") // for a certificate
 	dns := (&zone{a: map[string][]string{"desk.example.": {"127.0.0.1"}, "shop.example.": {"127.0.0.1"}}}).serve(t)
-	listen, manage := freeAddress(t), freeAddress(t)
+	free := freeAddresses(t, 2)
+	listen, manage := free[0], free[1]
 	config, err := json.Marshal(map[string]any{"pebble": map[string]any{
 		"listenAddress": listen, "managementListenAddress": manage,
 		"certificate": filepath.Join(dir, "tls/cert.pem"), "privateKey": filepath.Join(dir, "tls/key.pem"),
@@ -131,17 +133,21 @@ func missingTool(t *testing.T, why string) {
 	t.Skip(why)
 }
 
-// freeAddress is one of 127.0.0.1 where nobody listens at the moment, for programs that must
-// be told a port.
-func freeAddress(t *testing.T) string {
+// freeAddresses are some of 127.0.0.1 where nobody listens at the moment, for programs that must
+// be told a port. The system gives none of these ports to whoever does not care which.
+func freeAddresses(t *testing.T, n int) (addrs []string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for len(addrs) < n {
+		l, err := net.Listen("tcp", "127.0.0.1:"+strconv.Itoa(10_000+rand.IntN(20_000)))
+		if err == nil {
+			defer l.Close() // at the end, so that they are different
+			addrs = append(addrs, l.Addr().String())
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return addrs
 }
+
+func freeAddress(t *testing.T) string { return freeAddresses(t, 1)[0] }
 
 func portOf(addr string) string {
 	_, port, _ := net.SplitHostPort(addr)
@@ -193,6 +199,7 @@ func certificateAt(addr, name string, roots *x509.CertPool) *x509.Certificate {
 // later gets its own, and a restart without the authority shows what was got. A certificate that is about
 // to expire is replaced, and nobody notices.
 func TestACMEByHandshake(t *testing.T) {
+	t.Parallel()
 	both := freeAddress(t)
 	const life = 18 * time.Second
 	p := startPebble(t, 1, portNumber(t, both), life)
@@ -265,6 +272,7 @@ func TestACMEByHandshake(t *testing.T) {
 
 // By port 80, where nothing else is answered (VIV-3).
 func TestACMEByHTTP(t *testing.T) {
+	t.Parallel()
 	plain := freeAddress(t)
 	p := startPebble(t, portNumber(t, plain), 1, 90*day)
 	roots := p.issuers(t)
@@ -298,6 +306,7 @@ func TestACMEByHTTP(t *testing.T) {
 // By the handshake of a port that is for HTTPS alone. Which authority it is cannot be changed
 // meanwhile.
 func TestACMEOnHTTPS(t *testing.T) {
+	t.Parallel()
 	https := freeAddress(t)
 	p := startPebble(t, 1, portNumber(t, https), 90*day)
 	roots := p.issuers(t)
@@ -333,6 +342,7 @@ func TestACMEReason(t *testing.T) {
 // An authority that is not there, or never answers, keeps nobody from anything: the server
 // starts, shows no certificate rather than a wrong one, says so, and stops at once.
 func TestACMEWithoutAuthority(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
 	if err != nil {
 		t.Fatal(err)

@@ -48,8 +48,9 @@ func behindProxy(t *testing.T, config string, listens func(port string) string, 
 	f := &front{port: make(map[string]string)}
 	inside := []string{"10.1.0.4", "127.0.0.1"}
 	outside := files(dir)
-	for _, port := range proxyPorts {
-		addr, proxy := freeAddress(t), freeAddress(t)
+	free := freeAddresses(t, 2*len(proxyPorts))
+	for i, port := range proxyPorts {
+		addr, proxy := free[2*i], free[2*i+1]
 		f.port[port] = proxy
 		inside = append(inside, `"10.1.0.5:`+port+`"`, `"`+addr+`"`)
 		outside = append(outside, "10.1.0.5:"+port, addr, listens(port), listens(proxy))
