@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -62,6 +64,18 @@ func (w *certificateWatch) shown() []tls.Certificate {
 	return w.list
 }
 
+// ofFile says whether a certificate that is shown is from a [[certificate]].
+func (w *certificateWatch) ofFile(leaf *x509.Certificate) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.good {
+		if c.Leaf.Equal(leaf) {
+			return true
+		}
+	}
+	return false
+}
+
 // run looks from time to time, and when something was got from an authority, until ctx ends.
 func (w *certificateWatch) run(ctx context.Context) {
 	t := time.NewTicker(certificateLook)
@@ -88,10 +102,12 @@ func (w *certificateWatch) look(f *conf.File, now time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	files := looks(f)
-	if files == w.files && len(w.told) == 0 {
+	// An authority's takes the place of what has expired, also where no file has changed.
+	stale := f.ACME.On() && slices.ContainsFunc(w.list, func(c tls.Certificate) bool { return now.After(c.Leaf.NotAfter) })
+	if files == w.files && len(w.told) == 0 && !stale {
 		return
 	}
-	changed := files != w.files
+	changed := files != w.files || stale
 	w.files = files
 	var list []tls.Certificate
 	for i, c := range f.Certificates {
@@ -103,7 +119,7 @@ func (w *certificateWatch) look(f *conf.File, now time.Time) {
 		} else {
 			w.complain(c.Cert, several(faults))
 		}
-		if cert, ok := w.good[c.Cert]; ok {
+		if cert, ok := w.good[c.Cert]; ok && !(f.ACME.On() && now.After(cert.Leaf.NotAfter)) {
 			list = append(list, cert)
 		}
 	}
@@ -117,7 +133,7 @@ func (w *certificateWatch) look(f *conf.File, now time.Time) {
 	}
 	changed = changed || w.told[""] != ""
 	delete(w.told, "")
-	if !changed {
+	if !changed || len(list) == 0 {
 		return
 	}
 	if err := w.show(list); err != nil {

@@ -163,6 +163,36 @@ func TestCertificatePairsApart(t *testing.T) {
 	}
 }
 
+// Where a file's certificate has expired, the authority's takes its place, as soon as it is there.
+func TestFetchedForExpired(t *testing.T) {
+	w := watching(t, "-set", "acme.directory=https://127.0.0.1:1/dir")
+	f := w.inst.config()
+	end := w.xmpp.Shown("desk.example").Leaf.NotAfter
+	if got := namesWithout(f, end.Add(-time.Minute)); len(got) != 0 {
+		t.Errorf("asked for although a file has one: %s", got)
+	}
+	later := end.Add(time.Minute)
+	if got := namesWithout(f, later); !slices.Equal(got, []string{"desk.example"}) {
+		t.Errorf("an expired one leaves %s to be asked for", got)
+	}
+	if said, _ := w.looks(later); strings.Count(said, "expired on") != 1 {
+		t.Errorf("the log: %s", said)
+	}
+	if said, _ := w.looks(later); said != "" {
+		t.Errorf("told again: %s", said)
+	}
+	cert, key, serial := w.issue(later)
+	if err := w.acme.folder.Put(t.Context(), "desk.example", append(key, cert...)); err != nil {
+		t.Fatal(err)
+	}
+	if said, shows := w.looks(later); shows != serial || !strings.Contains(said, "certificates read again") {
+		t.Errorf("%s is shown, want %s; %s", shows, serial, said)
+	}
+	if w.watch.ofFile(w.xmpp.Shown("desk.example").Leaf) {
+		t.Error("it counts as a file's")
+	}
+}
+
 // Each of expiryDays is told once, in the log and as an event, also over a restart.
 func TestExpiryIsTold(t *testing.T) {
 	w := watching(t)

@@ -43,15 +43,14 @@ func dueDay(leaf *x509.Certificate, fetched bool, now time.Time) int {
 // tellExpiring tells of certificates that come to their end, each once for each of expiryDays:
 // what was told is kept in a file over restarts.
 func (s *server) tellExpiring(ctx context.Context, now time.Time) {
-	f := s.inst.config()
-	path := filepath.Join(f.Data, "certificates.json")
+	path := filepath.Join(s.inst.config().Data, "certificates.json")
 	if s.watch.expiring == nil {
 		s.watch.expiring = readTold(path)
 	}
 	before := s.watch.expiring
 	after := make(map[string]int)
-	for i, cert := range s.watch.shown() {
-		d := dueDay(cert.Leaf, i >= len(f.Certificates), now)
+	for _, cert := range s.watch.shown() {
+		d := dueDay(cert.Leaf, !s.watch.ofFile(cert.Leaf), now)
 		if d == 0 {
 			continue
 		}

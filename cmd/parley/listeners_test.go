@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func TestPortForBoth(t *testing.T) {
 				t.Fatal(err)
 			}
 			text, err := io.ReadAll(resp.Body)
-			if err != nil || resp.StatusCode != http.StatusOK || len(figures(t, string(text))) == 0 || (resp.ProtoMajor == 2) != c.http {
+			if err != nil || resp.StatusCode != http.StatusOK || figures(t, string(text))[`parley_certificate_expires_seconds{name="desk.example"}`] < 1 || (resp.ProtoMajor == 2) != c.http {
 				t.Errorf("%s: %s %s %v", c.name, resp.Proto, resp.Status, err)
 			}
 			resp.Body.Close()
@@ -78,6 +79,23 @@ func TestPortForBoth(t *testing.T) {
 			t.Errorf("%q in clear is answered with %q", text, got)
 		}
 	}
+
+	// Whatever is open, the server ends when it is told to.
+	anna := d.login("anna", "correct horse 42", "desk")
+	anna.protocols = []string{"xmpp-client"}
+	j := anna.in(t)
+	browser, err := tls.Dial("tcp", d.any, &tls.Config{RootCAs: d.roots(), ServerName: "desk.example", NextProtos: []string{"http/1.1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer browser.Close()
+	dialFrom(t, "127.0.0.1", d.any)
+	began := time.Now()
+	d.end(syscall.SIGTERM)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	j.until("the stream's end", func(e *tree) bool { return e.name.Local == "error" && e.child("system-shutdown") != nil })
 }
 
 // answerTo sends bytes and returns all that comes back.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -141,6 +142,29 @@ func TestProxyHeadersRefused(t *testing.T) {
 			t.Errorf("%s: let in as %s", c.name, conn.RemoteAddr())
 		}
 	}
+}
+
+// FuzzProxyHeader: whatever comes first, it is an address, the proxy's own, or an end; and no
+// more is read than a header may have.
+func FuzzProxyHeader(f *testing.F) {
+	for _, s := range []string{
+		"", "PROXY TCP4 192.0.2.7 192.0.2.1 12345 443\r\n", "PROXY UNKNOWN\r\n", "PROXY TCP6 2001:db8::7 ::1 1 2\r\n",
+		proxyHead(0x21, 0x11, v4Block), proxyHead(0x21, 0x21, v6Block), proxyHead(0x20, 0x00, ""), proxyHead(0x21, 0x31, strings.Repeat("/", 216)), proxyHead(0x21, 0x12, v4Block),
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, head []byte) {
+		in := bytes.NewReader(append(head, make([]byte, 1<<16)...))
+		addr, err := readProxyHeader(bufio.NewReader(in))
+		if err == nil && addr != nil {
+			if at, err := netip.ParseAddrPort(addr.String()); err != nil || at.Addr().Is4In6() {
+				t.Errorf("%q brings %s, %v", head, addr, err)
+			}
+		}
+		if read := in.Size() - int64(in.Len()); read > 3*4096 {
+			t.Errorf("%q: %d bytes were read", head, read)
+		}
+	})
 }
 
 // A header that does not come, or comes byte by byte, holds up nobody, and ends by itself.
