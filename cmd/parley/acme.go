@@ -27,7 +27,7 @@ var acmeWaits = []time.Duration{5 * time.Minute, 20 * time.Minute, time.Hour}
 // expire (RFC 8555). What it got is in a folder, from where the certificateWatch takes it.
 type acmeKeys struct {
 	manager *autocert.Manager
-	names   func() []string
+	names   func() []string // that certificates are missing for
 	log     *slog.Logger
 	folder  *acmeFolder
 	got     chan struct{} // something is new
@@ -38,7 +38,9 @@ type acmeKeys struct {
 }
 
 // newACME prepares to ask the authority of the configuration; run does it. Nil if there is none.
-func newACME(f *conf.File, names func() []string, log *slog.Logger) (*acmeKeys, error) {
+// Names are those that it asks for; all are those that are this server's, which whoever comes
+// to port 80 can make it look up.
+func newACME(f *conf.File, names, all func() []string, log *slog.Logger) (*acmeKeys, error) {
 	if !f.ACME.On() {
 		return nil, nil
 	}
@@ -66,7 +68,7 @@ func newACME(f *conf.File, names func() []string, log *slog.Logger) (*acmeKeys, 
 			if h, _, err := net.SplitHostPort(host); err == nil { // as HTTP has it
 				host = h
 			}
-			if !slices.Contains(k.names(), host) {
+			if !slices.Contains(all(), host) {
 				return fmt.Errorf("no name of this server: %q", host)
 			}
 			return nil

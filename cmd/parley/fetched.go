@@ -70,7 +70,9 @@ func checkACME(f *conf.File) (faults []error) {
 
 // beginACME prepares what asks an authority for certificates, where there is one.
 func (s *server) beginACME(f *conf.File) (err error) {
-	s.acme, err = newACME(f, func() []string { return namesWithout(s.inst.config(), time.Now()) }, s.log)
+	missing := func() []string { return namesWithout(s.inst.config(), time.Now()) }
+	all := func() []string { return neededNames(s.inst.config()) }
+	s.acme, err = newACME(f, missing, all, s.log)
 	return err
 }
 
