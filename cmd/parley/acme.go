@@ -14,7 +14,6 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
-	"golang.org/x/net/idna"
 
 	"parley.im/parley/conf"
 )
@@ -154,19 +153,6 @@ func (k *acmeKeys) unkept(list []tls.Certificate, now time.Time) (more []tls.Cer
 		}
 	}
 	return more
-}
-
-// neededNames are all that clients connect to, as certificates and DNS have them.
-func neededNames(f *conf.File) (names []string) {
-	for _, a := range f.Accounts {
-		if a.Disabled {
-			continue
-		}
-		if ascii, err := idna.Lookup.ToASCII(a.Domain); err == nil && !slices.Contains(names, ascii) {
-			names = append(names, ascii)
-		}
-	}
-	return names
 }
 
 // namesWithout are the needed names that no file has a certificate for.

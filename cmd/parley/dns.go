@@ -49,8 +49,14 @@ func checkDNS(ctx context.Context, c *call, f *conf.File, certs []tls.Certificat
 			}
 		}
 	}
-	for _, name := range neededNames(f) {
+	for _, name := range domainNames(f) {
 		d.domain(ctx, name)
+	}
+	for _, name := range hostNames(f) {
+		d.line("; %s", name)
+		d.addresses(ctx, name)
+		d.certificate(name)
+		d.line("")
 	}
 	if d.wrong == 0 {
 		return nil

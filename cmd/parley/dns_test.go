@@ -70,6 +70,13 @@ func TestCheckDNS(t *testing.T) {
 			";   it could not be looked up: ", ";   -> ask again later, or another server with -resolver",
 			"; _xmpp-client._tcp.desk.example. IN SRV", ";   it could not be looked up: ",
 		}, "3"},
+		{"names of [hosts]", zone{
+			a:   map[string][]string{"desk.example.": {"192.0.2.5"}, "api.desk.example.": {"192.0.2.5"}},
+			srv: map[string][]dnsmessage.SRVResource{"_xmpps-client._tcp.desk.example.": srv("desk.example.", 5223)},
+		}, "listen.starttls= listen.tls=127.0.0.1:5223 hosts.api=https://api.desk.example:8443 hosts.console=https://desk.example:8443 hosts.files=https://files.example", []string{
+			"; api.desk.example", "api.desk.example. IN A 192.0.2.5", "; certificate for api.desk.example: there is one until ",
+			"; files.example", ";   it has no address; browsers do not find it", ";   no certificate for files.example", ";   -> add one as [[certificate]]",
+		}, "2"},
 		{"one port for all", zone{
 			a:   map[string][]string{"desk.example.": {"192.0.2.5"}},
 			srv: map[string][]dnsmessage.SRVResource{"_xmpps-client._tcp.desk.example.": srv("desk.example.", 443)},

@@ -8,8 +8,8 @@ import (
 
 // clientAddr is where a request comes from: its connection's peer, or, where that is a trusted
 // proxy, whom the proxy says that it asks for.
-func (s *server) clientAddr(r *http.Request) netip.Addr {
-	f := s.inst.config()
+func (i *installation) clientAddr(r *http.Request) netip.Addr {
+	f := i.config()
 	return clientAddr(r, f.TrustedProxies, f.ForwardedHeader)
 }
 

@@ -108,7 +108,8 @@ func (h *health) stop() {
 // forOperators answers the networks of [admin] only; to others the page isn't there.
 func (h *health) forOperators(page http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !contains(h.server.inst.config().Admin.Networks, h.server.clientAddr(r)) {
+		inst := h.server.inst
+		if !contains(inst.config().Admin.Networks, inst.clientAddr(r)) {
 			http.NotFound(w, r)
 			return
 		}

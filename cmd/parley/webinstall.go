@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"net/http"
-	"net/netip"
 	"time"
 
 	"parley.im/parley/store"
@@ -16,18 +14,9 @@ type webInstallation struct{ *installation }
 
 func (i *installation) newAPI() *web.API {
 	return web.New(web.Config{
-		Installation: webInstallation{i}, ClientAddr: peerAddr, Origin: i.config().Hosts.API, PerMinute: i.config().API.PerMinute,
+		Installation: webInstallation{i}, ClientAddr: i.clientAddr, Origin: i.config().Hosts.API, PerMinute: i.config().API.PerMinute,
 		Now: func() time.Time { return i.now() }, Log: i.log,
 	})
-}
-
-// peerAddr is where a request comes from.
-func peerAddr(r *http.Request) netip.Addr {
-	from, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return from.Addr().Unmap()
 }
 
 func (a *account) web() web.Account {
