@@ -33,6 +33,9 @@ type Account interface {
 
 	// Read yields up to max entries of the whole log that follow after, in order.
 	Read(ctx context.Context, after Ordinal, max int, yield func(*Entry) error) error
+	// Happened yields the journal's entries that follow after, up to and with to: what
+	// happened besides what was said. It costs little for each message between them.
+	Happened(ctx context.Context, after, to Ordinal, yield func(*Entry) error) error
 	// Page yields a part of what an agent may see and says whether it holds all that
 	// is left in its direction. The Entry is valid during the call only.
 	Page(ctx context.Context, p Page, yield func(*Entry) error) (complete bool, err error)

@@ -31,6 +31,7 @@ const (
 	KindTokenRotated     Kind = 8
 
 	KindCertificateExpiring Kind = 16
+	KindAuditHead           Kind = 17
 )
 
 var events = map[Kind]string{
@@ -44,6 +45,7 @@ var events = map[Kind]string{
 	KindTokenRotated:     "security.token_rotated",
 
 	KindCertificateExpiring: "certificate.expiring",
+	KindAuditHead:           "security.audit_head",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

@@ -13,6 +13,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/xmppd/web"
 )
@@ -34,7 +35,10 @@ type installation struct {
 	live          live                         // who is told what commands changed; nil when nothing runs
 	onLoginFailed func(*account, auth.Failure) // must not wait; nil when nothing runs
 
-	mu       sync.Mutex // guards what follows
+	auditing sync.Mutex            // guards what follows; held while an audit log is opened
+	audits   map[string]*audit.Log // open ones by account; "" is the installation's
+
+	mu       sync.Mutex // guards what follows; taken after auditing
 	conf     *conf.File
 	accounts map[string]*account // by id
 }
@@ -163,7 +167,7 @@ func (i *installation) Close() error {
 		wg.Go(func() { errs[n] = a.close() })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, i.closeAudits())...)
 }
 
 // dataDir is where an account's data is.

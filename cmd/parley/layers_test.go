@@ -20,6 +20,7 @@ var layers = map[string]int{
 	"store/storetest":   1, // tests only
 	"store/sqlite/conn": 1,
 	"store/keys":        2,
+	"store/audit":       2,
 	"store/sqlite":      3,
 	"auth":              4,
 	"xmppd/im":          5,

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/xmppd/web"
 )
@@ -112,6 +113,7 @@ func (o *operator) addAccount(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	audit.About(r.Context(), "account/"+in.ID)
 	return o.inst.accountInfo(a), nil
 }
 
@@ -188,6 +190,9 @@ func (o *operator) deleteAccount(r *http.Request) (any, error) {
 		return nil, err
 	}
 	if err := keys.Delete(a.keysDir, id); err != nil {
+		return nil, err
+	}
+	if err := o.inst.auditForget(id); err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(a.dir); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -55,6 +57,7 @@ func (o *operator) importAgents(r *http.Request) (any, error) {
 	im := &importing{o: o, noPolicy: r.FormValue("no_policy") != "", result: importResult{Faults: []importFault{}}}
 	if im.noPolicy {
 		o.inst.log.Info("import without policy")
+		audit.Tell(r.Context(), "no_policy", "true")
 	}
 	lines := bufio.NewScanner(r.Body)
 	lines.Buffer(nil, importLineMax)
@@ -81,6 +84,7 @@ func (o *operator) importAgents(r *http.Request) (any, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	audit.Tell(r.Context(), "imported", strconv.Itoa(im.result.Imported))
 	return im.result, nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"strings"
 
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
@@ -34,6 +33,10 @@ func newOperator(i *installation) *operator {
 	o.handle("DELETE /v1/accounts/{account}", o.deleteAccount)
 	o.handle("POST /v1/accounts/{account}/reissue", o.reissueAccount)
 	o.handle("POST /v1/import", o.importAgents)
+	o.handle("GET /v1/audit/verify", o.verifyAudit)
+	o.handle("GET /v1/accounts/{account}/audit/verify", o.verifyAudit)
+	o.stream("GET /v1/audit", o.listAudit)
+	o.stream("GET /v1/accounts/{account}/audit", o.listAudit)
 
 	o.mux.HandleFunc("/v1/accounts/{account}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
 		a, err := i.account(r.Context(), r.PathValue("account"))
@@ -52,10 +55,16 @@ func (o *operator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		writeFailure(w, missing("there is no %q", r.URL.Path))
 		return
 	}
-	if r.Method != http.MethodGet || strings.HasSuffix(r.URL.Path, "/secret") || strings.Contains(r.URL.Path, "/conversations/") {
-		o.inst.log.Info("operator's command", "uid", peerOf(r.Context()), "method", r.Method, "path", r.URL.RequestURI())
-	}
 	o.mux.ServeHTTP(w, r)
+}
+
+// stream registers what writes its answer itself.
+func (o *operator) stream(pattern string, answer func(http.ResponseWriter, *http.Request) error) {
+	o.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		if err := o.recorded(pattern, r, func(r *http.Request) error { return answer(w, r) }); err != nil {
+			writeFailure(w, err)
+		}
+	})
 }
 
 // peerOf is the user who gave a command.
@@ -78,7 +87,11 @@ func (o *operator) pass(w http.ResponseWriter, r *http.Request, a *account, err 
 // handle registers what answers with a value, or an error, as JSON.
 func (o *operator) handle(pattern string, answer func(*http.Request) (any, error)) {
 	o.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		v, err := answer(r)
+		var v any
+		err := o.recorded(pattern, r, func(r *http.Request) (err error) {
+			v, err = answer(r)
+			return err
+		})
 		if err != nil {
 			writeFailure(w, err)
 			return

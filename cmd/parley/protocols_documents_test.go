@@ -23,6 +23,7 @@ type document struct {
 // of https://github.com/xsf/xeps at the end of June 2026.
 var documents = []document{
 	{"RFC 1035", "Domain names: implementation and specification", "1987", cited, "", "lengths of names"},
+	{"RFC 3339", "Date and time on the Internet: timestamps", "2002", cited, "", "times in the audit log"},
 	{"RFC 3454", "Preparation of internationalized strings (stringprep)", "2002", cited, "", "SASLprep's tables"},
 	{"RFC 3986", "Uniform Resource Identifier (URI): generic syntax", "2005", cited, "", "which characters a namespace may have"},
 	{"RFC 4013", "SASLprep: stringprep profile for user names and passwords", "2005", complete, "0.1", ""},
@@ -58,6 +59,7 @@ var documents = []document{
 	{"RFC 8555", "Automatic certificate management environment (ACME)", "2019", cited, "", "as autocert has it"},
 	{"RFC 8725", "JSON Web Token best current practices", "2020", cited, "", "one algorithm, one audience"},
 	{"RFC 8737", "ACME TLS application-layer protocol negotiation (ALPN) challenge extension", "2020", cited, "", "as autocert has it"},
+	{"RFC 8785", "JSON Canonicalization Scheme (JCS)", "2020", cited, "", "records of the audit log"},
 	{"RFC 9110", "HTTP semantics", "2022", cited, "", "webhooks and the REST API"},
 	{"RFC 9116", "A file format to aid in security vulnerability disclosure", "2022", complete, "0.1", "`security.txt`, from contact.security"},
 	{"RFC 9266", "Channel bindings for TLS 1.3", "2022", complete, "0.1", ""},

@@ -274,6 +274,7 @@ func (s *server) run(ctx context.Context) error {
 	if s.acme != nil {
 		serving.Go(func() { s.acme.run(upkeep) })
 	}
+	serving.Go(func() { s.keepAudits(upkeep) })
 	s.sayReady()
 
 	var failed error

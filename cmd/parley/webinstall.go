@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/xmppd/hook"
 	"parley.im/parley/xmppd/web"
 )
@@ -49,12 +51,14 @@ func (i webInstallation) RenderEvent(a web.Account, e *store.Entry) ([]byte, err
 	return hook.Body(&hook.Account{ID: a.ID, Domain: a.Domain, Store: a.Store}, e, i.config().Hosts.API)
 }
 
-// Audit keeps what somebody does.
-func (i webInstallation) Audit(_ context.Context, d web.Deed) error {
-	if !d.Operator { // whose commands are logged as they come
-		i.log.Info("API request", "account", d.Account, "key", d.Key, "operation", d.Operation, "path", d.Object, "from", d.From)
+// Audit keeps a record of what somebody does.
+func (i webInstallation) Audit(ctx context.Context, d web.Deed, do func(context.Context) error) error {
+	who := audit.Caller{Actor: audit.Actor{Kind: audit.Key, ID: d.Key}, Address: d.From.String()}
+	if d.Operator {
+		who = operatorOf(d.UID)
 	}
-	return nil
+	verb, what, _ := strings.Cut(d.Operation, "-")
+	return i.audited(audit.Called(ctx, who), d.Account, audit.Record{Action: what + "." + verb, Object: objectOf(d.Account, d.Object)}, do)
 }
 
 // Live is the server that runs.

@@ -162,6 +162,32 @@ func (a *Account) slice(ctx context.Context, after int64, limit int) (rs []recor
 	return rs, more, err
 }
 
+// happenedRows is how much of the log is looked through at a time: a few milliseconds.
+const happenedRows = 1 << 14
+
+// Happened yields the journal's entries that follow after, up to and with to.
+func (a *Account) Happened(ctx context.Context, after, to store.Ordinal, yield func(*store.Entry) error) error {
+	for after < to {
+		end := min(after+happenedRows, to)
+		var rs []record
+		err := a.read(ctx, func(db *conn.Conn) error {
+			return db.Query("SELECT "+columns+" FROM log l WHERE ordinal > ? AND ordinal <= ? AND +conversation = ? ORDER BY ordinal",
+				[]any{noValues, int64(after), int64(end), int64(a.journal.id)}, func(r conn.Row) error {
+					rs = append(rs, scan(r))
+					return nil
+				})
+		})
+		if err == nil {
+			err = a.give(ctx, rs, yield)
+		}
+		if err != nil {
+			return fmt.Errorf("read the journal: %w", err)
+		}
+		after = end
+	}
+	return nil
+}
+
 // Entries reads single records by their ordinals, in that order. What is not there
 // is left out.
 func (a *Account) Entries(ctx context.Context, ordinals []store.Ordinal, yield func(*store.Entry) error) error {

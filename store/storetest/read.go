@@ -209,3 +209,35 @@ func recordsFromAnyNumber(t *testing.T, open Open) {
 	}
 	wantErr(t, "of no conversation", d.Records(d.ctx, 999, 0, 1, func(*store.Entry) error { return nil }), store.ErrNotFound)
 }
+
+func happenedIsTheJournal(t *testing.T, open Open) {
+	a, _ := open(t)
+	d := newDesk(t, a)
+	anna, ben := d.agent("anna"), d.agent("ben")
+	c := d.direct(anna, ben)
+	var told []store.Ordinal
+	for i := range 10 {
+		for range i * 3 {
+			d.say(c, anna, start, "hello")
+		}
+		o, err := store.Journalize(d.ctx, a, store.KindAgentAvailable, []byte(fmt.Sprintf(`{"i":%d}`, i)), start)
+		must(t, err)
+		told = append(told, o)
+	}
+	happened := func(after, to store.Ordinal) (got []store.Ordinal) {
+		must(t, a.Happened(d.ctx, after, to, func(e *store.Entry) error {
+			want(t, "what happened", string(e.Data), fmt.Sprintf(`{"i":%d}`, len(got)+10-len(told)))
+			got = append(got, e.Ordinal)
+			return nil
+		}))
+		return got
+	}
+	want(t, "all that happened", happened(0, a.Newest()), told)
+	want(t, "up to one", happened(0, told[4]), told[:5])
+	last := told
+	told = told[5:]
+	want(t, "after one", happened(last[4], a.Newest()+1000), told)
+	want(t, "nothing", happened(a.Newest(), a.Newest()), []store.Ordinal(nil))
+	enough := errors.New("enough")
+	wantErr(t, "what is broken off", a.Happened(d.ctx, 0, a.Newest(), func(*store.Entry) error { return enough }), enough)
+}

@@ -36,6 +36,7 @@ func Run(t *testing.T, open Open) {
 		{"DirectsAreListed", directsAreListed},
 		{"DirectIsOneUnderConcurrency", directIsOneUnderConcurrency},
 		{"JournalIsOne", journalIsOne},
+		{"HappenedIsTheJournal", happenedIsTheJournal},
 		{"OthersSeeNothing", othersSeeNothing},
 		{"PagesForwardsAndBackwards", pagesForwardsAndBackwards},
 		{"PagesByTime", pagesByTime},

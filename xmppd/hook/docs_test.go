@@ -30,6 +30,10 @@ func TestDocsShowRealBodies(t *testing.T) {
 	unavailable := event(store.KindAgentUnavailable, `{"agent":{"jid":"anna@desk.example"}}`)
 	failed := event(store.KindLoginFailed,
 		`{"login":{"name":"anna","known":true,"address":"192.0.2.7","mechanism":"SCRAM-SHA-256","reason":"proof"}}`)
+	head := event(store.KindAuditHead, `{"head":{"account":"desk","at":"2026-11-21T09:30:00.250Z",`+
+		`"hash":"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","n":41,"ordinal":1207,`+
+		`"key":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",`+
+		`"signature":"5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc+bRr0lv18FlbviRlUUFDjnoQCw=="}}`)
 	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
 	policy := event(store.KindPolicyChanged, `{"changes":[{"option":"auth.lockout","before":true,"after":false},{"option":"auth.lockout_for","before":"5m0s","after":"1m0s"}]}`)
 	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
@@ -46,7 +50,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {disabled, shape{}}, {test, shape{}},
+		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))

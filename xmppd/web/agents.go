@@ -3,9 +3,11 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 // PasswordLabel is how the credential that is an agent's password is called.
@@ -108,6 +111,8 @@ func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body Agent
 	if err != nil {
 		return nil, err
 	}
+	audit.About(ctx, fmt.Sprintf("agent/%d", g.ID))
+	audit.Tell(ctx, "role", g.Role)
 	if live := a.inst.Live(); live != nil {
 		live.AgentAdded(c.ID, g)
 	}
@@ -122,6 +127,7 @@ func (a *API) password(ctx context.Context, c *caller, name, password string, no
 		return store.Credential{}, forbidden("only an operator passes by the password policy")
 	case noPolicy:
 		a.log.Info("password without policy", "agent", name+"@"+c.Domain)
+		audit.Tell(ctx, "no_policy", "true")
 	default:
 		if err := c.Auth.CheckPassword(name, password); err != nil {
 			r := refuse("%v", err)
@@ -188,6 +194,7 @@ func (a *API) changeAgent(ctx context.Context, c *caller, in *struct {
 			return nil, err
 		}
 		g.Role = *in.Body.Role
+		audit.Tell(ctx, "role", g.Role)
 	}
 	if in.Body.Disabled != nil {
 		if err := a.disableAgent(ctx, c, &g, *in.Body.Disabled); err != nil {
@@ -202,6 +209,7 @@ func (a *API) disableAgent(ctx context.Context, c *caller, g *store.Agent, disab
 		return err
 	}
 	g.Disabled = disabled
+	audit.Tell(ctx, "disabled", strconv.FormatBool(disabled))
 	switch live := a.inst.Live(); {
 	case live == nil:
 	case disabled:

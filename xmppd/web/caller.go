@@ -2,11 +2,13 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 // A caller is who asks for something, and for which account. An operator is known by the
@@ -67,6 +69,9 @@ func (c *caller) agentOf(ctx context.Context, address string) (store.Agent, erro
 	g, err := c.Store.Agent(ctx, name)
 	if isMissing(err) {
 		err = missing("there is no agent %s@%s", name, c.Domain)
+	}
+	if err == nil {
+		audit.About(ctx, fmt.Sprintf("agent/%d", g.ID))
 	}
 	return g, err
 }

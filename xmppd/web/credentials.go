@@ -9,6 +9,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 // A CredentialInfo is one way to sign in, as it is shown.
@@ -104,6 +105,7 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 			k = made
 		}
 	}
+	audit.Tell(ctx, "credential", strconv.FormatInt(k.ID, 10))
 	info := newCredentialInfo(k)
 	info.Secret = secret
 	return &made[CredentialInfo]{Prefix + "agents/" + url.PathEscape(g.Name+"@"+c.Domain) + "/credentials/" + info.ID, info}, nil
@@ -122,6 +124,7 @@ func (a *API) deleteCredential(ctx context.Context, c *caller, in *CredentialPat
 		if k.ID != in.Credential {
 			continue
 		}
+		audit.Tell(ctx, "credential", strconv.FormatInt(k.ID, 10))
 		if err := c.Store.DeleteCredential(ctx, k.ID); err != nil {
 			return nil, err
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 const (
@@ -101,6 +102,8 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	if err := c.Store.AddAPIKey(ctx, k); err != nil {
 		return nil, err
 	}
+	audit.About(ctx, "key/"+k.ID)
+	audit.Tell(ctx, "role", k.Role)
 	info := newKeyInfo(k)
 	info.Secret = secret
 	return &made[KeyInfo]{Prefix + "keys/" + k.ID, info}, nil

@@ -29,8 +29,9 @@ type Installation interface {
 	ShowAccount(ctx context.Context, id string) (AccountInfo, error)
 	// RenderEvent is the JSON that a webhook would get for a record.
 	RenderEvent(a Account, e *store.Entry) ([]byte, error)
-	// Audit keeps that something was done, or that it is about to be.
-	Audit(ctx context.Context, d Deed) error
+	// Audit calls do, and keeps exactly one record of it. Where there can be none it doesn't
+	// call do. While that runs, audit.About and audit.Tell add to the record.
+	Audit(ctx context.Context, d Deed, do func(context.Context) error) error
 	// Live is the server that runs, or nil.
 	Live() Live
 }
@@ -126,12 +127,17 @@ func handle[I, O any](a *API, r route, answer func(context.Context, *caller, *I)
 	a.routes[r.method+" "+r.path] = r.id
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		c := callerOf(ctx) // who may: see dispatch
-		if p.audited {
-			if err := a.inst.Audit(ctx, c.deed(r.id)); err != nil {
-				return nil, a.problem(err)
-			}
+		var out *O
+		do := func(ctx context.Context) (err error) {
+			out, err = answer(ctx, c, in)
+			return err
 		}
-		out, err := answer(ctx, c, in)
+		var err error
+		if p.audited {
+			err = a.inst.Audit(ctx, c.deed(r.id), do)
+		} else {
+			err = do(ctx)
+		}
 		if err != nil {
 			return nil, a.problem(err)
 		}

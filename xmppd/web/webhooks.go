@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 // WebhooksMax is how many endpoints an account can have.
@@ -135,6 +136,7 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 	if err := c.Store.AddEndpoint(ctx, e); err != nil {
 		return nil, err
 	}
+	audit.About(ctx, "webhook/"+e.ID)
 	a.webhooksChanged(c)
 	info := newWebhookInfo(e)
 	info.Secret = e.Secret

@@ -1,0 +1,504 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"parley.im/parley/conf"
+	"parley.im/parley/store/audit"
+	"parley.im/parley/xmppd/web"
+)
+
+// opened is the installation of a configuration, with its operator's handlers.
+func opened(t *testing.T, config string) (*installation, *operator) {
+	t.Helper()
+	f, err := conf.Load(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := openInstallation(t.Context(), f, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := i.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return i, newOperator(i)
+}
+
+// records are those of an account; "" is the installation's.
+func (i *installation) records(t *testing.T, account string) (all []audit.Record) {
+	t.Helper()
+	l, err := i.auditLog(account)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Read(audit.Filter{}, func(li *audit.Line) error {
+		all = append(all, li.Record)
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	r, err := l.Verify(nil)
+	if err != nil || len(r.Faults) > 0 {
+		t.Errorf("verify: %v, %v", r, err)
+	}
+	return all
+}
+
+// A changing is an installation on which each command is tried.
+type changing struct {
+	t *testing.T
+	i *installation
+	o *operator
+}
+
+func (c *changing) call(method, path, body string) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	c.o.ServeHTTP(w, r)
+	return w
+}
+
+// news are the records that do leaves, in all logs: "account: action object outcome detail".
+func (c *changing) news(do func()) (got []string) {
+	c.t.Helper()
+	logs := []string{"", "desk", "new", "shop"}
+	before := make(map[string]int)
+	for _, id := range logs {
+		if id == "" || c.i.config().At(id) != "" {
+			before[id] = len(c.i.records(c.t, id))
+		}
+	}
+	do()
+	for _, id := range logs {
+		if c.i.config().At(id) == "" && id != "" {
+			continue
+		}
+		for _, r := range c.i.records(c.t, id)[before[id]:] {
+			if r.Actor != (audit.Actor{Kind: audit.Operator, ID: fmt.Sprint(os.Geteuid())}) || r.Address != "local" {
+				c.t.Errorf("%s: actor %+v, from %q", r.Action, r.Actor, r.Address)
+			}
+			got = append(got, fmt.Sprint(id, ": ", r.Action, " ", r.Object, " ", r.Outcome, " ", r.Detail))
+		}
+	}
+	return got
+}
+
+// A try is one command, and the one record that it leaves: none where want is empty.
+type try struct {
+	route, path, body string
+	status            int
+	want              string
+}
+
+func (c *changing) all(tries []try) map[string]bool {
+	c.t.Helper()
+	tried := make(map[string]bool)
+	for _, one := range tries {
+		method, _, _ := strings.Cut(one.route, " ")
+		tried[one.route] = true
+		got := c.news(func() {
+			if w := c.call(method, one.path, one.body); w.Code != one.status {
+				c.t.Errorf("%s %s: %d %s, want %d", method, one.path, w.Code, w.Body, one.status)
+			}
+		})
+		if strings.Join(got, "\n") != one.want {
+			c.t.Errorf("%s %s: records %q, want %q", method, one.path, got, one.want)
+		}
+	}
+	return tried
+}
+
+func newChanging(t *testing.T, config string) *changing {
+	t.Helper()
+	i, o := opened(t, config)
+	return &changing{t, i, o}
+}
+
+var registered = regexp.MustCompile(`(?m)^\s*o\.(?:handle|stream)\("([A-Z]+ [^"]+)"`)
+
+// WCP-10: each command about the installation that changes something gives exactly one
+// record; none that only lists gives one.
+func TestEachChangeHasOneRecord(t *testing.T) {
+	_, config := quickstarted(t, "desk.example")
+	must(t, "", "account", "add", "shop", "-domain", "shop.example", "-config", config)
+	c := newChanging(t, config)
+	disabled := "PUT /v1/accounts/{account}/disabled"
+	tried := c.all([]try{
+		{"GET /v1/accounts", "/v1/accounts", "", 200, ""},
+		{"POST /v1/accounts", "/v1/accounts", `{"id":"new","domain":"new.example","profile":"solo"}`, 200,
+			": account.create account/new done map[domain:new.example id:new profile:solo]"},
+		{"POST /v1/accounts", "/v1/accounts", `{"id":"new","domain":"new.example","profile":"solo"}`, 409,
+			": account.create account refused map[domain:new.example id:new profile:solo]"},
+		{"POST /v1/accounts", "/v1/accounts", `nonsense`, 422, ": account.create account refused map[]"},
+		{disabled, "/v1/accounts/shop/disabled", `{"disabled":true}`, 200, "shop: account.disable account/shop done map[]"},
+		{disabled, "/v1/accounts/new/disabled", `{"disabled":true}`, 200, "new: account.disable account/new done map[]"},
+		{disabled, "/v1/accounts/new/disabled", `{"disabled":false}`, 200, "new: account.enable account/new done map[]"},
+		{disabled, "/v1/accounts/nobody/disabled", `{"disabled":true}`, 404, ": account.disable account/nobody refused map[]"},
+		{"DELETE /v1/accounts/{account}", "/v1/accounts/new", "", 422, ": account.delete account/new refused map[]"},
+		{"DELETE /v1/accounts/{account}", "/v1/accounts/shop", "", 200, ": account.delete account/shop done map[]"},
+		{"POST /v1/accounts/{account}/reissue", "/v1/accounts/new/reissue", "", 200, "new: account.reissue account/new done map[]"},
+		{"POST /v1/import", "/v1/import?no_policy=yes", "emil@desk.example\tx\nfred@new.example\tx\n", 200, ": agents.import account done map[imported:2 no_policy:true]"},
+		{"GET /v1/audit", "/v1/audit", "", 200, ""},
+		{"GET /v1/audit/verify", "/v1/audit/verify", "", 200, ""},
+		{"GET /v1/accounts/{account}/audit", "/v1/accounts/desk/audit", "", 200, ""},
+		{"GET /v1/accounts/{account}/audit/verify", "/v1/accounts/desk/audit/verify", "", 200, ""},
+	})
+	source, err := os.ReadFile("operator.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := registered.FindAllStringSubmatch(string(source), -1)
+	if len(patterns) < 10 {
+		t.Errorf("only %d routes found", len(patterns))
+	}
+	for _, m := range patterns {
+		if _, named := deeds[m[1]]; !tried[m[1]] || !named && !strings.HasPrefix(m[1], "GET ") {
+			t.Errorf("%s: give it a line in deeds, and in this test", m[1])
+		}
+	}
+}
+
+// WCP-10: so does every route of the API, for operators as for keys, if it changes something
+// or shows what was said, or a secret.
+func TestEachRouteHasOneRecord(t *testing.T) {
+	_, config := quickstarted(t, "desk.example")
+	for _, name := range []string{"anna", "ben"} {
+		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", name+"@desk.example", "-config", config)
+	}
+	said(t, config, "anna", "ben", "<body>hello</body>", time.Now())
+	c := newChanging(t, config)
+	const desk = "/v1/accounts/desk/"
+	made := func(path, body string, v any) {
+		t.Helper()
+		if w := c.call("POST", desk+path, body); json.Unmarshal(w.Body.Bytes(), v) != nil || w.Code != 201 {
+			t.Fatal(w.Body)
+		}
+	}
+	var hook web.WebhookInfo
+	var key web.KeyInfo
+	var device web.CredentialInfo
+	made("webhooks", `{"url":"https://shop.example/"}`, &hook)
+	made("keys", `{"kind":"basic","role":"admin"}`, &key)
+	made("agents/ben@desk.example/credentials", `{"label":"phone"}`, &device)
+	a, err := c.i.account(t.Context(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := a.store.Conversations(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	talk := fmt.Sprint("conversations/", int64(all[len(all)-1].ID))
+	spoken := "conversation/" + strings.TrimPrefix(talk, "conversations/")
+	hooks, ref := desk+"webhooks/"+hook.ID, "webhook/"+hook.ID
+	phone := fmt.Sprint("/credentials/", device.ID)
+	tried := c.all([]try{
+		{"GET /v1/account", desk + "account", "", 200, ""},
+		{"GET /v1/account/secret", desk + "account/secret", "", 200, "desk: secret.get account/desk done map[]"},
+		{"POST /v1/account/secret/rotate", desk + "account/secret/rotate", `{"overlap":"1h"}`, 200, "desk: secret.rotate account/desk done map[]"},
+
+		{"GET /v1/agents", desk + "agents", "", 200, ""},
+		{"POST /v1/agents", desk + "agents", `{"jid":"cleo@desk.example","role":"agent","password":"x","no_policy":true}`, 201,
+			"desk: agent.create agent/3 done map[no_policy:true role:agent]"},
+		{"POST /v1/agents", desk + "agents", `{"jid":"dora@desk.example","role":"agent","password":"x"}`, 422, "desk: agent.create account/desk refused map[]"},
+		{"GET /v1/agents/{jid}", desk + "agents/anna@desk.example", "", 200, ""},
+		{"PUT /v1/agents/{jid}/password", desk + "agents/anna@desk.example/password", `{"password":"correct horse 43"}`, 204, "desk: password.set agent/1 done map[]"},
+		{"PATCH /v1/agents/{jid}", desk + "agents/ANNA@desk.example", `{"disabled":true,"role":"admin"}`, 200, "desk: agent.change agent/1 done map[disabled:true role:admin]"},
+		{"PATCH /v1/agents/{jid}", "/v1/domains/desk.example/agents/anna@desk.example", `{"disabled":false}`, 200, "desk: agent.change agent/1 done map[disabled:false]"},
+		{"DELETE /v1/agents/{jid}", desk + "agents/cleo@desk.example", "", 204, "desk: agent.delete agent/3 done map[]"},
+		{"DELETE /v1/agents/{jid}", desk + "agents/zoe@desk.example", "", 404, "desk: agent.delete agent refused map[]"},
+		{"GET /v1/agents/{jid}/credentials", desk + "agents/ben@desk.example/credentials", "", 200, ""},
+		{"POST /v1/agents/{jid}/credentials", desk + "agents/ben@desk.example/credentials", `{"label":"password"}`, 422, "desk: credential.create agent/2 refused map[]"},
+		{"DELETE /v1/agents/{jid}/credentials/{credential}", desk + "agents/ben@desk.example" + phone, "", 204,
+			fmt.Sprintf("desk: credential.delete agent/2 done map[credential:%s]", device.ID)},
+
+		{"GET /v1/webhooks", desk + "webhooks", "", 200, ""},
+		{"POST /v1/webhooks", desk + "webhooks", `{"url":"ftp://user:pass@x"}`, 422, "desk: webhook.create account/desk refused map[]"},
+		{"GET /v1/webhooks/{webhook}", hooks, "", 200, ""},
+		{"PATCH /v1/webhooks/{webhook}", hooks, `{"description":"ours"}`, 200, "desk: webhook.change " + ref + " done map[]"},
+		{"POST /v1/webhooks/{webhook}/rotate", hooks + "/rotate", `{"overlap":"1h"}`, 200, "desk: webhook.rotate " + ref + " done map[]"},
+		{"POST /v1/webhooks/{webhook}/enable", hooks + "/enable", "", 200, "desk: webhook.enable " + ref + " done map[]"},
+		{"POST /v1/webhooks/{webhook}/replay", hooks + "/replay", `{}`, 422, "desk: webhook.replay " + ref + " refused map[]"},
+		{"POST /v1/webhooks/{webhook}/test", hooks + "/test", "", 200, "desk: webhook.test " + ref + " done map[]"},
+		{"GET /v1/webhooks/{webhook}/deliveries", hooks + "/deliveries", "", 200, "desk: deliveries.list " + ref + " done map[]"},
+		{"DELETE /v1/webhooks/{webhook}", hooks, "", 204, "desk: webhook.delete " + ref + " done map[]"},
+		{"DELETE /v1/webhooks/{webhook}", desk + "webhooks/Anna%20Smith", "", 404, "desk: webhook.delete webhook refused map[]"},
+
+		{"GET /v1/conversations", desk + "conversations", "", 200, ""},
+		{"GET /v1/conversations/{conversation}", desk + talk, "", 200, ""},
+		{"GET /v1/conversations/{conversation}/records", desk + talk + "/records", "", 200, "desk: records.list " + spoken + " done map[]"},
+		{"GET /v1/conversations/{conversation}/records/{n}", desk + talk + "/records/1", "", 200, "desk: record.get " + spoken + " done map[]"},
+		{"GET /v1/conversations/{conversation}/transcript", desk + talk + "/transcript", "", 200, "desk: transcript.get " + spoken + " done map[]"},
+		{"GET /v1/conversations/{conversation}/transcript", desk + "conversations/99/transcript", "", 404, "desk: transcript.get conversation/99 refused map[]"},
+		{"GET /v1/events", desk + "events", "", 200, "desk: events.list account/desk done map[]"},
+
+		{"GET /v1/keys", desk + "keys", "", 200, ""},
+		{"POST /v1/keys", desk + "keys", `{"kind":"basic","role":"agent","scopes":["no:such"]}`, 422, "desk: key.create account/desk refused map[]"},
+		{"DELETE /v1/keys/{key}", desk + "keys/" + key.ID, "", 204, "desk: key.delete key/" + key.ID + " done map[]"},
+	})
+	var doc struct {
+		Paths map[string]map[string]any
+	}
+	w := httptest.NewRecorder()
+	c.i.api.ServeHTTP(w, httptest.NewRequest("GET", "/v1/openapi.json", nil))
+	if err := json.Unmarshal(w.Body.Bytes(), &doc); err != nil || len(doc.Paths) < 15 {
+		t.Fatalf("%d paths, %v", len(doc.Paths), err)
+	}
+	for path, methods := range doc.Paths {
+		for method := range methods {
+			if route := strings.ToUpper(method) + " " + path; !tried[route] {
+				t.Errorf("%s: give it a line in this test", route)
+			}
+		}
+	}
+	// No name, password, URL or word of what was said.
+	for name, text := range contents(t, filepath.Dir(config)) {
+		if !strings.Contains(name, "audit") {
+			continue
+		}
+		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone"} {
+			if strings.Contains(text, secret) {
+				t.Errorf("%s holds %q", name, secret)
+			}
+		}
+	}
+}
+
+// A panic while a command is carried out leaves its record.
+func TestRecordOfAPanic(t *testing.T) {
+	_, config := quickstarted(t, "desk.example")
+	i, o := opened(t, config)
+	o.handle("POST /v1/panic", func(*http.Request) (any, error) { panic("a programmer's mistake") })
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("no panic")
+			}
+		}()
+		o.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("POST", "/v1/panic", nil))
+	}()
+	if all := i.records(t, ""); len(all) != 1 || all[0].Outcome != audit.Failed || all[0].Action != "POST /v1/panic" {
+		t.Errorf("records %+v", all)
+	}
+}
+
+// An API key's record says which, and where from.
+func TestRecordOfAKey(t *testing.T) {
+	_, config := quickstarted(t, "desk.example")
+	i, _ := opened(t, config)
+	ctx := audit.Called(t.Context(), audit.Caller{Actor: audit.Actor{Kind: audit.Key, ID: "key_1"}, Address: "192.0.2.7"})
+	err := i.audited(ctx, "desk", audit.Record{Action: "agent.add"}, func(ctx context.Context) error {
+		audit.About(ctx, "agent/7")
+		audit.Tell(ctx, "role", "agent")
+		return refuse("no")
+	})
+	if err == nil || statusOf(err) != http.StatusUnprocessableEntity {
+		t.Errorf("the refusal became %v", err)
+	}
+	all := i.records(t, "desk")
+	if len(all) != 1 || all[0].Actor.ID != "key_1" || all[0].Address != "192.0.2.7" || all[0].Object != "agent/7" ||
+		all[0].Detail["role"] != "agent" || all[0].Outcome != audit.Refused {
+		t.Errorf("records %+v", all)
+	}
+}
+
+// What the commands show, and that verify finds what was changed behind the server's back.
+func TestAuditCommands(t *testing.T) {
+	both(t, func(t *testing.T, dir, config string, _ func() []string) {
+		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
+		must(t, "", "agent", "disable", "anna@desk.example", "-config", config)
+		must(t, "", "account", "add", "shop", "-domain", "shop.example", "-config", config)
+		out := must(t, "", "audit", "list", "-account", "desk", "-config", config)
+		want := regexp.MustCompile(`^1  20\d\d-\d\d-\d\d \d\d:\d\d:\d\d  operator/\d+  agent\.create  agent/1  done  role=agent\n` +
+			`2  .*  operator/\d+  agent\.change  agent/1  done  disabled=true\n$`)
+		if !want.MatchString(out) {
+			t.Errorf("list:\n%s", out)
+		}
+		if out := must(t, "", "audit", "list", "-installation", "-config", config); !strings.Contains(out, "account.create  account/shop  done  domain=shop.example id=shop profile=enterprise") {
+			t.Errorf("list -installation:\n%s", out)
+		}
+		for args, n := range map[string]int{
+			"": 2, "-action agent.change": 1, "-action agent.*": 2, "-actor key": 0, "-since 2099-01-01T00:00:00Z": 0, "-until 2099-01-01T00:00:00Z": 2,
+		} {
+			all := append(strings.Fields(args), "-json", "-account", "desk", "-config", config)
+			var list []audit.Record
+			if err := json.Unmarshal([]byte(must(t, "", append([]string{"audit", "list"}, all...)...)), &list); err != nil || len(list) != n {
+				t.Errorf("list %s: %d records, %v, want %d", args, len(list), err, n)
+			}
+		}
+		refused(t, "not a time such as", "", "audit", "list", "-account", "desk", "-since", "yesterday", "-config", config)
+		refused(t, `there is no account "nobody"`, "", "audit", "list", "-account", "nobody", "-config", config)
+
+		exported := must(t, "", "audit", "export", "-account", "desk", "-config", config)
+		var hash audit.Hash
+		for line := range strings.Lines(exported) {
+			var info auditInfo
+			if err := json.Unmarshal([]byte(line), &info); err != nil {
+				t.Fatal(err)
+			}
+			if hash = hash.Follow(info.Record); hash.String() != info.Hash {
+				t.Errorf("%s does not follow", line)
+			}
+		}
+		if strings.Count(exported, "\n") != 2 {
+			t.Errorf("export:\n%s", exported)
+		}
+
+		_, prose, err := typed(t, "", "audit", "verify", "-config", config)
+		if err != nil || !strings.Contains(prose, "account desk: 2 records from 1 to 2") || !strings.Contains(prose, "the installation: 1 records") {
+			t.Errorf("verify: %v\n%s", err, prose)
+		}
+		path := filepath.Join(dir, "data/accounts/desk/audit.log")
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.Replace(string(text), "agent.create", "agent.etaerc", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		refused(t, "audit log of account desk: audit.log:2: record 1, or what comes before it, was changed", "", "audit", "verify", "-config", config)
+		refused(t, "audit.log:2", "", "audit", "verify", "-account", "desk", "-config", config)
+		must(t, "", "audit", "verify", "-account", "shop", "-config", config)
+	})
+}
+
+// A signed head goes out once a day, and tells when the log is cut or written anew.
+func TestDailyHead(t *testing.T) {
+	dir, config := quickstarted(t, "desk.example")
+	must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
+	i, o := opened(t, config)
+	a, err := i.account(t.Context(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	i.now = func() time.Time { return now }
+	for _, after := range []time.Duration{0, 23 * time.Hour, time.Hour, time.Hour, 24 * time.Hour, -25 * time.Hour, 23 * time.Hour} {
+		now = now.Add(after)
+		if err := a.daily(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	heads, faults, err := a.auditHeads(t.Context())
+	if err != nil || len(faults) > 0 || len(heads) != 3 || heads[0].N != 1 || heads[0].Ordinal >= heads[1].Ordinal {
+		t.Fatalf("heads %+v, %q, %v", heads, faults, err)
+	}
+	verify := func() (r audit.Report) {
+		w := httptest.NewRecorder()
+		o.ServeHTTP(w, httptest.NewRequest("GET", "/v1/accounts/desk/audit/verify", nil))
+		if err := json.Unmarshal(w.Body.Bytes(), &r); err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := verify(); len(r.Faults) > 0 || r.Heads != 1 {
+		t.Errorf("report %+v", r)
+	}
+	// Another log in its place, whole in itself.
+	if err := i.closeAudits(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "data/accounts/desk/audit.log")); err != nil {
+		t.Fatal(err)
+	}
+	if r := verify(); len(r.Faults) != 1 || !strings.HasPrefix(r.Faults[0], "records 1 to 1 are missing: a head was signed") {
+		t.Errorf("report %+v", r)
+	}
+}
+
+// No change without its record: with no room left a command is refused with a sentence,
+// and nothing was changed.
+func TestNoRoomForARecord(t *testing.T) {
+	d := healthy(t)
+	config := filepath.Join(d.dir, "parley.toml")
+	must(t, "", "agent", "disable", "ben@desk.example", "-config", config)
+	limitFiles(t, d, 0)
+	refused(t, "no record of this can be kept, so it is not done: no room to keep this", "", "agent", "enable", "ben@desk.example", "-config", config)
+	refused(t, "no room to keep this", "", "account", "show", "desk", "-secret", "-config", config)
+	if out := must(t, "", "agent", "show", "ben@desk.example", "-config", config); !strings.Contains(out, "disabled") {
+		t.Errorf("agent show:\n%s", out)
+	}
+	limitFiles(t, d, unix.RLIM_INFINITY)
+	must(t, "", "agent", "enable", "ben@desk.example", "-config", config)
+	must(t, "", "audit", "verify", "-config", config)
+	if out := must(t, "", "audit", "list", "-config", config); strings.Count(out, "\n") != 2 || strings.Count(out, "disabled=false") != 1 {
+		t.Errorf("audit list:\n%s", out)
+	}
+}
+
+// kill -9 at any moment: what was answered has its record, nothing has two, and the chain
+// is whole.
+func TestAuditKilled(t *testing.T) {
+	d := healthy(t)
+	config := filepath.Join(d.dir, "parley.toml")
+	answered := 0
+	for round := range 5 {
+		stop := make(chan struct{})
+		done := make(chan int)
+		go func() { // ends with the server it speaks to
+			n := 0
+			defer func() { done <- n }()
+			for {
+				f, err := conf.Load(config, nil)
+				if err != nil {
+					return
+				}
+				conn, err := dialControl(context.Background(), f.Listen.Control)
+				if err != nil {
+					return
+				}
+				cl := remoteClient(f.Listen.Control, conn)
+				for {
+					body := map[string]bool{"disabled": n%2 == 0}
+					if cl.do(context.Background(), "PATCH", "/v1/domains/desk.example/agents/ben@desk.example", body, nil) != nil {
+						return
+					}
+					if n++; n == 20+round {
+						close(stop)
+					}
+				}
+			}
+		}()
+		<-stop
+		d.end(syscall.SIGKILL)
+		answered += <-done
+		d.start()
+		must(t, "", "audit", "verify", "-config", config)
+	}
+	var list []audit.Record
+	if err := json.Unmarshal([]byte(must(t, "", "audit", "list", "-json", "-action", "agent.*", "-config", config)), &list); err != nil {
+		t.Fatal(err)
+	}
+	finished, seen := 0, make(map[string]bool)
+	for _, r := range list {
+		if seen[r.ID] {
+			t.Errorf("two records of %s", r.ID)
+		}
+		seen[r.ID] = true
+		if r.Outcome == audit.Done {
+			finished++
+		}
+	}
+	// One more of each round may be there: its answer did not arrive.
+	if finished < answered || len(list) > answered+5 {
+		t.Errorf("%d records, %d of them done, of %d commands that were answered", len(list), finished, answered)
+	}
+}
