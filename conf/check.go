@@ -24,6 +24,10 @@ func (f *File) check() Faults {
 	f.checkContact(add)
 	f.checkHosts(add)
 	f.checkACME(add)
+	f.checkMail(add)
+	if f.RootKey == (Secret{}) {
+		add(f.Fault("root_key", "", `want { file = "path" } or { env = "NAME" }`))
+	}
 	for i, c := range f.Certificates {
 		key := element("certificate", i)
 		if c.Cert == "" {

@@ -67,6 +67,9 @@ type File struct {
 	Hosts Hosts `toml:"hosts"`
 	// What programs may ask of accounts over HTTPS.
 	API API `toml:"api"`
+	// Mail to those who run the server, about what they must know: trouble with sign-ins,
+	// webhooks that are disabled, and the like. A change holds from the next start on.
+	Mail Mail `toml:"mail"`
 	// What the server tells its operator, on standard error.
 	Log Log `toml:"log"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
@@ -284,6 +287,30 @@ func (h Hosts) Origins() map[string]string {
 type API struct {
 	// Requests that one key may send in a minute. 0 is no limit.
 	PerMinute int `toml:"requests_per_minute" default:"600" min:"0"`
+}
+
+// Mail is the table [mail].
+type Mail struct {
+	// The mail server with its port, such as "mail.example:465"; "" switches mail off.
+	Server string `toml:"server" default:"''"`
+	// How TLS begins there: "implicit", with the first byte, as on port 465; "starttls", as on
+	// port 587, where nothing is sent before it. "none" is only for a server on this machine.
+	TLS string `toml:"tls" default:"'implicit'" one:"implicit starttls none"`
+	// Whom to sign in as; "" signs in nowhere.
+	User string `toml:"user" default:"''"`
+	// The password: { file = "path" } or { env = "NAME" }.
+	Password Secret `toml:"password" default:"''"`
+	// The sender's address.
+	From string `toml:"from" default:"''"`
+	// Who gets the mail: an address or a list of them.
+	To []string `toml:"to" default:"[]"`
+	// A file of the authorities that vouch for the server, for one of your own; "" is those of
+	// the system.
+	Roots string `toml:"roots" default:"''"`
+	// Of one kind an account sends one mail in this time; what happens meanwhile is in the next.
+	Every time.Duration `toml:"every" default:"'10m'" min:"1s"`
+	// All accounts together send at most so many in an hour; what is over that waits.
+	PerHour int `toml:"per_hour" default:"60" min:"1"`
 }
 
 // Log is the table [log].

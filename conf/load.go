@@ -136,7 +136,7 @@ func (f *File) finish(tree map[string]any, sets []string, faults Faults) (*File,
 // resolve makes paths relative to the configuration's folder.
 func (f *File) resolve() {
 	dir := filepath.Dir(f.path)
-	paths := []*string{&f.Data, &f.Keys, &f.RootKey.file, &f.Listen.Control, &f.ACME.Cache, &f.ACME.Roots}
+	paths := []*string{&f.Data, &f.Keys, &f.RootKey.file, &f.Listen.Control, &f.ACME.Cache, &f.ACME.Roots, &f.Mail.Password.file, &f.Mail.Roots}
 	for i := range f.Certificates {
 		paths = append(paths, &f.Certificates[i].Cert, &f.Certificates[i].Key)
 	}

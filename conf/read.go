@@ -286,6 +286,9 @@ func prefix(given any) (netip.Prefix, error) {
 
 // secret never repeats what was given: somebody may have written the secret itself.
 func secret(given any) (s Secret, err error) {
+	if given == "" {
+		return s, nil // none; where one is needed, check says so
+	}
 	tree, ok := given.(map[string]any)
 	if ok && len(tree) == 1 {
 		s.env, _ = tree["env"].(string)

@@ -33,6 +33,7 @@ func check(ctx context.Context, c *call) error {
 			faults = append(faults, err)
 		}
 	}
+	faults = append(faults, checkMail(f)...)
 	if _, err := readRoot(f); err != nil {
 		faults = append(faults, err)
 	}

@@ -34,7 +34,7 @@ var (
 
 // commands is the table. It is a function so that a command can print it.
 func commands() []command {
-	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), webhookCommands(), keyCommands(), conversationCommands(), auditCommands())
+	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), webhookCommands(), keyCommands(), conversationCommands(), auditCommands(), mailCommands())
 }
 
 func serverCommands() []command {

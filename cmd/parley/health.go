@@ -62,7 +62,7 @@ func newHealth(s *server) *health {
 	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
 	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
 	h.http = http.Server{
-		Handler:           h.hosted(mux),
+		Handler:           guarded(s.log, h.hosted(mux)),
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,

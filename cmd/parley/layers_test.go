@@ -26,6 +26,7 @@ var layers = map[string]int{
 	"xmppd/im":          5,
 	"xmppd/hook":        5,
 	"xmppd/web":         5,
+	"xmppd/notify":      5,
 	"xmppd":             6,
 	"xmppd/xmpptest":    6, // tests only
 	"cmd/parley":        7,

@@ -23,8 +23,10 @@ type document struct {
 // of https://github.com/xsf/xeps at the end of June 2026.
 var documents = []document{
 	{"RFC 1035", "Domain names: implementation and specification", "1987", cited, "", "lengths of names"},
+	{"RFC 3207", "SMTP service extension for secure SMTP over TLS", "2002", cited, "", "mail to operators"},
 	{"RFC 3339", "Date and time on the Internet: timestamps", "2002", cited, "", "times in the audit log"},
 	{"RFC 3454", "Preparation of internationalized strings (stringprep)", "2002", cited, "", "SASLprep's tables"},
+	{"RFC 3834", "Recommendations for automatic responses to electronic mail", "2004", cited, "", "mail to operators"},
 	{"RFC 3986", "Uniform Resource Identifier (URI): generic syntax", "2005", cited, "", "which characters a namespace may have"},
 	{"RFC 4013", "SASLprep: stringprep profile for user names and passwords", "2005", complete, "0.1", ""},
 	{"RFC 4291", "IP version 6 addressing architecture", "2006", cited, "", "where webhooks must not go"},
@@ -32,6 +34,7 @@ var documents = []document{
 	{"RFC 4790", "Internet application protocol collation registry", "2007", cited, "", "the order in which capabilities are hashed"},
 	{"RFC 5122", "Internationalized Resource Identifiers (IRIs) and URIs for XMPP", "2008", cited, "", "addresses of [contact]"},
 	{"RFC 5280", "Internet X.509 public key infrastructure certificate and CRL profile", "2008", cited, "", "the throw-away CA"},
+	{"RFC 5321", "Simple Mail Transfer Protocol", "2008", cited, "", "mail to operators"},
 	{"RFC 5802", "Salted Challenge Response Authentication Mechanism (SCRAM)", "2010", complete, "0.1", "the server's side"},
 	{"RFC 5929", "Channel bindings for TLS", "2010", partial, "0.1", "`tls-server-end-point`; not `tls-unique`, which TLS 1.3 does not have"},
 	{"RFC 6052", "IPv6 addressing of IPv4/IPv6 translators", "2010", cited, "", "where webhooks must not go"},
@@ -55,6 +58,7 @@ var documents = []document{
 	{"RFC 7677", "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "2015", complete, "0.1", ""},
 	{"RFC 8264", "PRECIS framework", "2017", cited, "", "as RFC 7622 uses it"},
 	{"RFC 8265", "Preparation, enforcement, and comparison of user names and passwords", "2017", cited, "", "why passwords are prepared by SASLprep instead"},
+	{"RFC 8314", "Cleartext considered obsolete: use of TLS for email submission and access", "2018", cited, "", "mail to operators"},
 	{"RFC 8446", "TLS 1.3", "2018", cited, "", "as Go has it"},
 	{"RFC 8555", "Automatic certificate management environment (ACME)", "2019", cited, "", "as autocert has it"},
 	{"RFC 8725", "JSON Web Token best current practices", "2020", cited, "", "one algorithm, one audience"},

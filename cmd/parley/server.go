@@ -15,6 +15,7 @@ import (
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd"
 	"parley.im/parley/xmppd/hook"
+	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -30,6 +31,7 @@ type server struct {
 	log     *slog.Logger
 	xmpp    *xmppd.Server
 	hooks   *hook.Sender
+	notes   *notify.Notifier
 	health  *health
 	control net.Listener
 	xmppOn  []xmppd.Port
@@ -54,7 +56,7 @@ type server struct {
 
 // A service is an account in operation.
 type service struct {
-	stop func() // ends its webhooks
+	stop func() // ends its webhooks and its mail
 	done chan struct{}
 }
 
@@ -85,6 +87,14 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 	if faults = append(faults, checkDomains(f)...); len(faults) > 0 {
 		return several(faults)
 	}
+	// Mail, which is to hear of panics from here on.
+	mail, err := mailConfig(f, s.log)
+	if err != nil {
+		return err
+	}
+	s.notes = notify.New(mail)
+	s.log = slog.New(s.notes.Handler(s.log.Handler(), version()))
+
 	if s.release, err = waitForData(ctx, f.Data, nil); err != nil {
 		return err
 	}
@@ -221,8 +231,15 @@ func (s *server) start(ctx context.Context, a *account) error {
 	}
 	hooks, stop := context.WithCancel(context.Background())
 	v := &service{stop: stop, done: make(chan struct{})}
+	var working sync.WaitGroup
+	working.Go(func() {
+		if err := s.notes.Run(hooks, notify.Account{ID: a.id, Domain: a.domain, Store: a.store}); err != nil {
+			s.log.Error("alerts are not mailed", "account", a.id, "err", err)
+		}
+	})
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
+		defer working.Wait()
 		s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store, Keep: a.keep})
 	}()
 	s.mu.Lock()
@@ -275,6 +292,7 @@ func (s *server) run(ctx context.Context) error {
 		serving.Go(func() { s.acme.run(upkeep) })
 	}
 	serving.Go(func() { s.keepAudits(upkeep) })
+	serving.Go(func() { s.notes.RunPanics(upkeep) })
 	s.sayReady()
 
 	var failed error

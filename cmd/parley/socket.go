@@ -102,7 +102,7 @@ type peerKey struct{}
 // run finish.
 func (i *installation) serveControl(ctx context.Context, l net.Listener) error {
 	s := &http.Server{
-		Handler:           newOperator(i),
+		Handler:           guarded(i.log, newOperator(i)),
 		ReadHeaderTimeout: 10 * time.Second, // local peers are quick
 		ErrorLog:          slog.NewLogLogger(i.log.Handler(), slog.LevelWarn),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {

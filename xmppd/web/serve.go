@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -178,7 +179,7 @@ func (a *API) survive(w http.ResponseWriter) {
 		panic(v)
 	}
 	id := randomID()
-	a.log.Error("request broke", "id", id, "panic", v, "stack", string(debug.Stack()))
+	a.log.Error("panic", "id", id, "err", fmt.Sprint(v), "stack", string(debug.Stack()))
 	(&Refusal{Status: http.StatusInternalServerError, Text: "something is wrong with the server; its log says more under " + id}).write(w)
 }
 

@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"parley.im/parley/auth"
+	"parley.im/parley/conf"
+	"parley.im/parley/xmppd/notify/postbox"
+)
+
+// mailing are the options of an installation that mails to a box, whose user's password is
+// in a file of dir.
+func mailing(t *testing.T, dir string, b *postbox.Box) []string {
+	t.Helper()
+	password := filepath.Join(dir, "mail.password")
+	if err := os.WriteFile(password, []byte("hidden 42\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{
+		"-set", "mail.server=" + b.Addr, "-set", "mail.roots=" + b.CA, "-set", "mail.user=parley", "-set", `mail.password={ file = "` + password + `" }`,
+		"-set", "mail.from=parley@desk.example", "-set", `mail.to=["ops@desk.example", "boss@desk.example"]`, "-set", "mail.every=1s",
+	}
+}
+
+func TestMailTest(t *testing.T) {
+	box := postbox.Open(t, postbox.Options{User: "parley"})
+	dir := t.TempDir()
+	_, config := quickstarted(t, append(mailing(t, dir, box), "desk.example")...)
+	_, prose, err := typed(t, "", "mail", "test", "-config", config)
+	if err != nil || !strings.Contains(prose, box.Addr+" took a mail to ops@desk.example, boss@desk.example") {
+		t.Errorf("mail test: %v, %s", err, prose)
+	}
+	if m := box.Next(); !strings.Contains(m.Subject, "a test of mail") || !strings.Contains(m.Text, "\n  boss@desk.example\n") {
+		t.Errorf("%s\n%s", m.Subject, m.Text)
+	}
+	must(t, "", "check", "-config", config)
+	if err := os.WriteFile(filepath.Join(dir, "mail.password"), []byte("wrong 42"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "mail server "+box.Addr+": ", "", "mail", "test", "-config", config)
+	if err := os.Remove(filepath.Join(dir, "mail.password")); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "mail.password", "", "mail", "test", "-config", config)
+	refused(t, "mail.password: no such file", "", "check", "-config", config)
+	_, other := quickstarted(t, "desk.example")
+	refused(t, "mail is switched off", "", "mail", "test", "-config", other)
+}
+
+// An alert reaches the operators although the mail server was down and the server was killed
+// meanwhile.
+func TestAlertsOutliveTheServer(t *testing.T) {
+	box := postbox.Open(t, postbox.Options{User: "parley"})
+	box.Refuse(451)
+	d := healthy(t, mailing(t, t.TempDir(), box)...)
+	if _, err := d.login("anna", "wrong horse 42", "desk").try(t); err == nil {
+		t.Fatal("signed in with a wrong password")
+	}
+	box.AwaitTries(1)
+	d.end(syscall.SIGKILL)
+	box.Refuse(0)
+	d.start()
+	m := box.Next()
+	if !strings.Contains(m.Subject, "desk: 1 failed sign-in") || !strings.Contains(m.Text, "login.name: anna\n") || !strings.Contains(m.Text, "login.address: 127.0.0.1\n") {
+		t.Errorf("%s\n%s", m.Subject, m.Text)
+	}
+	if text := d.log() + fmt.Sprint(contents(t, filepath.Join(d.dir, "data"))); strings.Contains(text, "hidden 42") {
+		t.Error("the mail server's password is in the log or in the data")
+	}
+}
+
+// WCP-11: a panic in a session, on an HTTPS page, in an operator's command: mailed within 60
+// seconds, with its stack and nothing of what was said; the server goes on.
+func TestPanicsAreMailed(t *testing.T) {
+	box := postbox.Open(t, postbox.Options{User: "parley"})
+	dir, config := quickstarted(t, append(mailing(t, t.TempDir(), box), "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")...)
+	must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
+	f, err := conf.Load(config, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := newServer(t.Context(), f, slog.New(slog.NewTextHandler(t.Output(), nil)), realWorld)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.inst.onLoginFailed = func(*account, auth.Failure) { panic("anna said: my card number is 4111") }
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.run(ctx) }() // ends with stop
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	d := &daemon{t: t, dir: dir, tls: s.xmppOn[0].Addr().String(), https: s.httpsOn[0].Addr().String()}
+	mailed := func(what, function string, do func()) {
+		t.Helper()
+		began := time.Now()
+		do()
+		m := box.Next()
+		if took := time.Since(began); took > time.Minute || !strings.Contains(m.Subject, "a mistake in the server was caught") || !strings.Contains(m.Text, function) {
+			t.Errorf("%s: after %v: %s\n%s", what, took, m.Subject, m.Text)
+		}
+		for _, word := range []string{"4111", "anna", "0x"} {
+			if strings.Contains(m.Text, word) {
+				t.Errorf("%s: the mail holds %q:\n%s", what, word, m.Text)
+			}
+		}
+	}
+	mailed("a session", "xmppd.(*Server).greet", func() {
+		if _, err := d.login("anna", "wrong horse 42", "desk").try(t); err == nil {
+			t.Error("signed in with a wrong password")
+		}
+	})
+	d.login("anna", "correct horse 42", "desk").in(t).drop()
+	mailed("a page", "guarded", func() {
+		broken := guarded(s.log, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("4111") }))
+		w := httptest.NewRecorder()
+		broken.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+		if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "4111") {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+	})
+	if got := s.notes.Stats.Panics.Load(); got != 2 {
+		t.Errorf("%d panics counted", got)
+	}
+	if status, _ := d.get("/healthz"); status != http.StatusOK {
+		t.Errorf("/healthz: %d", status)
+	}
+}
+
+// A mail server that takes a connection and says nothing keeps nobody waiting: sessions go
+// on, and the server ends in time.
+func TestSilentMailServer(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	box := postbox.Open(t, postbox.Options{})
+	box.Addr = silent.Addr().String()
+	d := healthy(t, mailing(t, t.TempDir(), box)...)
+	if _, err := d.login("anna", "wrong horse 42", "desk").try(t); err == nil {
+		t.Fatal("signed in with a wrong password")
+	}
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	anna, ben := d.login("anna", "correct horse 42", "desk").in(t), d.login("ben", "correct horse 42", "desk").in(t)
+	ben.available("")
+	anna.send("<message to='ben@desk.example' id='m' type='chat'><body>x</body></message>")
+	ben.message("m")
+	began := time.Now()
+	d.end(syscall.SIGTERM)
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("the server took %v to end", took)
+	}
+}
