@@ -120,7 +120,7 @@ func nothingHidden(t *testing.T) {
 	s.onlyIn(t, "os.Getenv", "cmd/parley/call.go", "cmd/parley/serve.go") // PARLEY_CONFIG, GOGC
 	s.onlyIn(t, "os.LookupEnv", "conf/secret.go", "store/keys/root.go")   // the names that the configuration gives
 	s.onlyIn(t, "os.Environ")
-	s.onlyIn(t, "net/http/pprof")
+	s.onlyIn(t, "net/http/pprof", "cmd/parley/profiles.go") // for the networks of [admin]
 	s.onlyIn(t, "expvar")
 }
 

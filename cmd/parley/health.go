@@ -51,6 +51,16 @@ func newHealth(s *server) *health {
 		"parley_webhook_attempts_total":           hooks.Attempts.Load,
 		"parley_webhook_failures_total":           hooks.Failures.Load,
 		"parley_webhook_records_unreadable_total": hooks.Unreadable.Load,
+
+		"parley_messages_delivered_total": st.Delivered.Load,
+		"parley_sessions_hibernating":     st.Hibernating.Load,
+		"parley_accounts":                 func() int64 { return int64(len(s.inService())) },
+		"parley_audit_records_total":      s.inst.auditCount,
+		"parley_panics_total":             s.notes.Stats.Panics.Load,
+		"parley_mails_sent_total":         s.notes.Stats.Sent.Load,
+		"parley_mails_failed_total":       s.notes.Stats.Failed.Load,
+
+		fmt.Sprintf("parley_build_info{version=%q}", version()): func() int64 { return 1 },
 	} {
 		h.set.NewGauge(name, func() float64 { return float64(value()) })
 	}
@@ -61,6 +71,7 @@ func newHealth(s *server) *health {
 	mux.Handle(web.Prefix, s.inst.api)
 	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
 	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
+	h.profiles(mux)
 	h.http = http.Server{
 		Handler:           guarded(s.log, h.hosted(mux)),
 		ReadHeaderTimeout: 10 * time.Second,
@@ -153,6 +164,7 @@ func (h *health) metrics(w http.ResponseWriter, _ *http.Request) {
 	h.set.WritePrometheus(w)
 	writeExpiry(w, h.server.watch.shown(), time.Now())
 	metrics.WriteProcessMetrics(w)
+	metrics.WriteFDMetrics(w)
 }
 
 // inService are the accounts that are running.
