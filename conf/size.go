@@ -44,6 +44,9 @@ func parseSize(text string) (Size, error) {
 	return Size(n * unit), nil
 }
 
+// ParseDuration reads a duration as options have it, for options of commands.
+func ParseDuration(text string) (time.Duration, error) { return parseDuration(text) }
+
 // parseDuration reads Go's durations and whole days. An empty text is zero.
 func parseDuration(text string) (time.Duration, error) {
 	if text == "" {

@@ -15,6 +15,7 @@ type command struct {
 	more    string // what else there is to know
 	options []option
 	run     func(context.Context, *call) error
+	plugin  bool // it exits as monitoring systems want it: 3 when it was typed wrongly
 }
 
 // An option of a command. One without a value is on or off.
@@ -34,7 +35,7 @@ var (
 
 // commands is the table. It is a function so that a command can print it.
 func commands() []command {
-	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), webhookCommands(), keyCommands(), conversationCommands(), auditCommands(), mailCommands())
+	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), webhookCommands(), keyCommands(), conversationCommands(), auditCommands(), mailCommands(), probeCommands())
 }
 
 func serverCommands() []command {

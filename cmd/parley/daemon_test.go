@@ -65,7 +65,8 @@ func startDaemon(t *testing.T, dir string, env ...string) *daemon {
 	return d
 }
 
-var readyLine = regexp.MustCompile(`msg=ready(?: starttls=(\S+))?(?: tls=(\S+))?(?: any=(\S+))?(?: https=(\S+))?(?: redirect=(\S+))?\n`)
+// readyLine is as text or as JSON.
+var readyLine = regexp.MustCompile(`"?msg"?[=:]"?ready"?(?:[ ,]"?starttls"?[=:]"?([^\s",}]+)"?)?(?:[ ,]"?tls"?[=:]"?([^\s",}]+)"?)?(?:[ ,]"?any"?[=:]"?([^\s",}]+)"?)?(?:[ ,]"?https"?[=:]"?([^\s",}]+)"?)?(?:[ ,]"?redirect"?[=:]"?([^\s",}]+)"?)?}?\n`)
 
 // start returns when the server is ready.
 func (d *daemon) start() {

@@ -36,6 +36,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return printHelp(stdout, args)
 	}
 	if err := c.parse(rest); err != nil {
+		if cmd.plugin {
+			err = &exitError{probeUnknown, err}
+		}
 		return err
 	}
 	return cmd.run(ctx, c)
@@ -59,8 +62,12 @@ func withHint(err error, format string, args ...any) error {
 	return &hintedError{err, fmt.Sprintf(format, args...)}
 }
 
-// exitCode is 2 for wrong usage and 1 for everything else that fails.
+// exitCode is 2 for wrong usage and 1 for everything else that fails, unless the error
+// says otherwise.
 func exitCode(err error) int {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		return e.code
+	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		return 2
 	}
@@ -69,6 +76,12 @@ func exitCode(err error) int {
 
 // complain tells a person what went wrong, and what to do about it.
 func complain(w io.Writer, err error) {
+	if e, ok := errors.AsType[*exitError](err); ok {
+		if e.err == nil {
+			return // it has been said
+		}
+		err = e.err
+	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, err := range several.Unwrap() {
 			complain(w, err)
