@@ -444,6 +444,38 @@ func TestNoRoomForARecord(t *testing.T) {
 	}
 }
 
+// SIGHUP is an operator's command, too, though nobody knows which operator's.
+func TestRecordOfSIGHUP(t *testing.T) {
+	d := healthy(t)
+	config := filepath.Join(d.dir, "parley.toml")
+	records := func() string {
+		return must(t, "", "audit", "list", "-installation", "-action", "configuration.*", "-config", config)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a record of it", func() bool {
+		return strings.Contains(records(), "operator/signal  configuration.reload  configuration  done")
+	})
+	text, err := os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config, append([]byte("nonsense = 1\n"), text...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(config+".good", text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "a record of what failed", func() bool {
+		out, _, err := typed(t, "", "audit", "list", "-installation", "-config", config+".good")
+		return err == nil && strings.Contains(out, "configuration.reload  configuration  failed")
+	})
+}
+
 // kill -9 at any moment: what was answered has its record, nothing has two, and the chain
 // is whole.
 func TestAuditKilled(t *testing.T) {

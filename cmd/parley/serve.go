@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/store/audit"
 )
 
 // serve runs the server until it is told to stop.
@@ -49,7 +50,7 @@ func serve(ctx context.Context, c *call) error {
 		for {
 			select {
 			case <-again:
-				if err := s.reload(ctx); err != nil {
+				if err := s.hangUp(ctx); err != nil {
 					log.Error("configuration not read again; the old one holds", "err", err)
 				}
 			case <-done:
@@ -58,6 +59,13 @@ func serve(ctx context.Context, c *call) error {
 		}
 	}()
 	return s.run(ctx)
+}
+
+// hangUp reads the configuration again, with a record of it: who may signal the server is
+// an operator, though nobody knows which.
+func (s *server) hangUp(ctx context.Context) error {
+	ctx = audit.Called(ctx, audit.Caller{Actor: audit.Actor{Kind: audit.Operator, ID: "signal"}, Address: "local"})
+	return s.inst.audited(ctx, "", audit.Record{Action: "configuration.reload", Object: "configuration"}, s.reload)
 }
 
 // noCores sees to it that a crash leaves nothing behind that holds a conversation (I3).

@@ -32,6 +32,7 @@ type server struct {
 	xmpp    *xmppd.Server
 	hooks   *hook.Sender
 	notes   *notify.Notifier
+	sign    *lifeSign // nil before there is one
 	health  *health
 	control net.Listener
 	xmppOn  []xmppd.Port
@@ -100,6 +101,15 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 	}
 	if s.inst, err = openInstallation(ctx, f, s.log); err != nil {
 		return err
+	}
+
+	ends, err := s.appear(f.Data, f.Mail.Every)
+	if err != nil {
+		s.log.Warn("an end without order will not be noticed", "err", err) // a full disk keeps nobody from starting
+	}
+	if ends > 0 {
+		s.log.Warn("the last server ended without being told to", "attempt", ends)
+		s.notes.Ended(ends, s.inst.now(), version())
 	}
 
 	// The daemon, without accounts yet.
@@ -351,6 +361,9 @@ func (s *server) close() {
 		if err := s.inst.Close(); err != nil {
 			s.log.Error("stores not closed in order", "err", err)
 		}
+	}
+	if s.health != nil { // it has run
+		s.disappear()
 	}
 	if s.release != nil {
 		s.release()

@@ -33,6 +33,7 @@ type Notifier struct {
 	c      Config
 	mailer *mailer
 	panics chan Panic
+	ended  *Panic // what is to be said of the last server's end; nil if nothing
 }
 
 // panicsMax is how many panics wait for being mailed; more are only counted.
@@ -76,6 +77,9 @@ func (n *Notifier) RunPanics(ctx context.Context) {
 	if !n.On() {
 		return
 	}
+	if n.ended != nil {
+		n.mailPanic(ctx, "ended", *n.ended, n.ended.Count)
+	}
 	var last time.Time
 	count := 0
 	for {
@@ -97,15 +101,21 @@ func (n *Notifier) RunPanics(ctx context.Context) {
 				more = false
 			}
 		}
-		n.mailPanic(ctx, p, count)
+		n.mailPanic(ctx, "panic", p, count)
 		last, count = time.Now(), 0
 	}
 }
 
+// Ended has it mailed that servers have ended so many times without being told to, the last
+// one before now. It is called before RunPanics.
+func (n *Notifier) Ended(count int, now time.Time, version string) {
+	n.ended = &Panic{At: now, Count: count, Version: version}
+}
+
 // mailPanic tries until the server has taken the mail.
-func (n *Notifier) mailPanic(ctx context.Context, p Panic, count int) {
+func (n *Notifier) mailPanic(ctx context.Context, template string, p Panic, count int) {
 	p.Host, p.Count = n.c.Host, count
-	m, err := render("panic", p)
+	m, err := render(template, p)
 	for try := 0; err == nil; try++ {
 		if err = n.mailer.send(ctx, m); err == nil || ctx.Err() != nil {
 			return
