@@ -55,8 +55,10 @@ type File struct {
 	// What agents read again later.
 	Archive Archive `toml:"archive"`
 	// How long what was said may be kept, by the account's profile: "30d" and the like. An account may
-	// ask for less with an option of its own; the shorter one holds. "" is for ever. So far this
-	// decides how often conversations get new keys; nothing is deleted yet.
+	// ask for less with an option of its own; the shorter one holds. "" is for ever. What is older is
+	// destroyed by itself, with the keys that it was encrypted with: in portions of a quarter of that
+	// time, or of a month if that is less, as soon as the oldest of a portion has reached the limit.
+	// Nothing that is held ('parley account hold', 'parley conversation hold') is destroyed.
 	Retention Retention `toml:"retention"`
 	// How events are sent to the receivers that accounts name.
 	Webhook Webhook `toml:"webhook"`

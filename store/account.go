@@ -69,8 +69,22 @@ type Account interface {
 	Transcript(ctx context.Context, id ConversationID, yield func(*Entry) error) error
 	// Records yields up to max of a conversation's records that follow number after.
 	Records(ctx context.Context, id ConversationID, after int64, max int, yield func(*Entry) error) error
-	// Shred destroys a conversation: tombstone, then secret (durably), then rows.
+	// Shred destroys a conversation: tombstone, then secret (durably), then rows. One that
+	// is held is ErrConflict.
 	Shred(ctx context.Context, id ConversationID) error
+
+	// Expire destroys what is older than the account keeps it, and ends what an earlier
+	// call has begun. It goes slowly, so that whoever is at work does not wait.
+	Expire(ctx context.Context, e Expiry) (Forecast, error)
+	// Unfinished says whether something was destroyed of which an Expire may find traces.
+	Unfinished() bool
+	// Written is the time of the last record that was there when the account was opened;
+	// zero if there was none.
+	Written() time.Time
+	// Hold keeps anything of a conversation (0 is the whole account) from being destroyed
+	// until then; the zero time ends that. Held says until when; zero is not held.
+	Hold(ctx context.Context, id ConversationID, until time.Time) error
+	Held(ctx context.Context, id ConversationID) (time.Time, error)
 
 	AddAgent(ctx context.Context, name, role string, c Credential) (Agent, error)
 	// ImportAgents adds many agents with a credential each in one transaction, and
@@ -174,8 +188,10 @@ type Summary struct {
 	ID       ConversationID
 	Nature   Nature
 	Agents   []AgentID
-	Records  int64
+	Records  int64 // that are there
+	Gone     int64 // that were destroyed before them
 	First    Ordinal
 	Last     Ordinal
+	Held     time.Time // until then nothing of it is destroyed
 	Shredded bool
 }

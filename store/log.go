@@ -32,6 +32,8 @@ const (
 
 	KindCertificateExpiring Kind = 16
 	KindAuditHead           Kind = 17
+	KindKeyUnavailable      Kind = 10
+	KindKeyShredded         Kind = 12
 )
 
 var events = map[Kind]string{
@@ -46,6 +48,8 @@ var events = map[Kind]string{
 
 	KindCertificateExpiring: "certificate.expiring",
 	KindAuditHead:           "security.audit_head",
+	KindKeyUnavailable:      "key.unavailable",
+	KindKeyShredded:         "key.shredded",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

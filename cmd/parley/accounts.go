@@ -217,6 +217,9 @@ func printAccount(w io.Writer, a *web.AccountInfo) {
 		kept = a.Retention
 	}
 	fmt.Fprintf(w, "kept\t%s\ndeclared\t%s\n", kept, a.Declared)
+	if held := heldText(a.HeldUntil); held != "" {
+		fmt.Fprintf(w, "hold\t%s\n", held)
+	}
 	if a.Disabled {
 		fmt.Fprintf(w, "state\tdisabled\n")
 	}

@@ -44,7 +44,7 @@ func conversationList(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			for _, v := range list {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%d records\n", v.ID, v.Kind, who(&v), v.Records)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%d records\t%s\n", v.ID, v.Kind, who(&v), v.Records, heldText(v.HeldUntil))
 			}
 		})
 	})

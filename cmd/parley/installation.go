@@ -34,6 +34,7 @@ type installation struct {
 	// Set by a running server before the first account is opened.
 	live          live                         // who is told what commands changed; nil when nothing runs
 	onLoginFailed func(*account, auth.Failure) // must not wait; nil when nothing runs
+	retention     *retention                   // nil when nothing runs
 
 	auditing sync.Mutex            // guards what follows; held while an audit log is opened
 	audits   map[string]*audit.Log // open ones by account; "" is the installation's

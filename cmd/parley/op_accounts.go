@@ -54,6 +54,11 @@ func (i *installation) showAccount(ctx context.Context, a *account) (web.Account
 	if err != nil {
 		return info, err
 	}
+	if held, err := a.store.Held(ctx, 0); err != nil {
+		return info, err
+	} else if held.After(i.now()) {
+		info.HeldUntil = held
+	}
 	nAgents, nWebhooks := len(agents), len(endpoints)
 	info.Agents, info.Webhooks = &nAgents, &nWebhooks
 	holds, configured := a.auth.Cost()

@@ -38,6 +38,7 @@ func newOperator(i *installation) *operator {
 	o.stream("GET /v1/audit", o.listAudit)
 	o.stream("GET /v1/accounts/{account}/audit", o.listAudit)
 
+	o.handleHolds()
 	o.mux.HandleFunc("/v1/accounts/{account}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
 		a, err := i.account(r.Context(), r.PathValue("account"))
 		o.pass(w, r, a, err)

@@ -127,6 +127,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 		return err
 	}
 	s.inst.live = s
+	s.inst.retention = newRetention(s.inst)
 	s.inst.onLoginFailed = func(a *account, f auth.Failure) { s.xmpp.LoginFailed(a.id, f) }
 
 	// The listeners, so that two servers on one port are found out early.
@@ -303,6 +304,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	serving.Go(func() { s.keepAudits(upkeep) })
 	serving.Go(func() { s.notes.RunPanics(upkeep) })
+	serving.Go(func() { s.inst.retention.run(upkeep) })
 	s.sayReady()
 
 	var failed error

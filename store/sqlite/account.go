@@ -57,6 +57,10 @@ type Account struct {
 	// write-ahead log begins anew.
 	gate sync.RWMutex
 
+	expiring sync.Mutex  // held through Expire
+	untidy   atomic.Bool // something was destroyed since the last Expire, or may have been
+	written  time.Time   // of the last record, before the account was opened
+
 	newest           atomic.Int64
 	earliest         atomic.Int64 // time since the last complete span
 	nextConversation atomic.Int64 // the last id that was given
@@ -84,6 +88,9 @@ var _ store.Account = (*Account)(nil)
 
 // Newest is the ordinal of the last record committed.
 func (a *Account) Newest() store.Ordinal { return store.Ordinal(a.newest.Load()) }
+
+// Written is the time of the last record that was there when the account was opened.
+func (a *Account) Written() time.Time { return a.written }
 
 // Err is nil while the account takes writes.
 func (a *Account) Err() error {

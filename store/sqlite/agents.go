@@ -156,7 +156,7 @@ func (a *Account) SetRole(ctx context.Context, id store.AgentID, role string) er
 func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 	var unseen []store.ConversationID
 	err := a.update(ctx, func(db *conn.Conn) (err error) {
-		unseen, err = deleteAgent(db, id)
+		unseen, err = a.deleteAgent(db, id)
 		return err
 	})
 	a.directory.forget()
@@ -178,19 +178,31 @@ func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 	return nil
 }
 
-func deleteAgent(db *conn.Conn, id store.AgentID) (unseen []store.ConversationID, err error) {
+func (a *Account) deleteAgent(db *conn.Conn, id store.AgentID) (unseen []store.ConversationID, err error) {
 	if err := changed(db, "DELETE FROM agent WHERE id = ?", int64(id)); err != nil {
 		return nil, err
 	}
 	if err := db.Exec("DELETE FROM member WHERE agent = ?", int64(id)); err != nil {
 		return nil, err
 	}
-	if err := db.Query(`SELECT id
+	return a.unseen(db)
+}
+
+// unseen marks the conversations that nobody can see any more as such to be shredded,
+// unless they are held: then that waits for the end of the hold.
+func (a *Account) unseen(db *conn.Conn) (unseen []store.ConversationID, err error) {
+	whole, err := heldUntil(db, 0)
+	if err != nil || a.holds(whole) {
+		return nil, err
+	}
+	if err := db.Query(`SELECT id, held
 		FROM conversation c
-		WHERE nature = ? AND shredded = 0 AND (a = ? OR b = ?)
+		WHERE nature = ? AND shredded = 0
 			AND NOT EXISTS (SELECT 1 FROM member m WHERE m.conversation = c.id)`,
-		[]any{int(store.Direct), int64(id), int64(id)}, func(r conn.Row) error {
-			unseen = append(unseen, store.ConversationID(r.Int(0)))
+		[]any{int(store.Direct)}, func(r conn.Row) error {
+			if !a.holds(fromMilli(r.Int(1))) {
+				unseen = append(unseen, store.ConversationID(r.Int(0)))
+			}
 			return nil
 		}); err != nil {
 		return nil, err

@@ -16,6 +16,8 @@ const blockSize = 16
 type chain struct {
 	id      store.ConversationID
 	n, last int64
+	gone    int64 // records up to this n were destroyed, or are being
+	dying   bool  // it is these that are read
 }
 
 // blockOf is the block that holds record n; the first is 1.
@@ -28,20 +30,39 @@ func (c *chain) blocks() int64 { return blockOf(c.n) }
 // Where the chain is broken, which only somebody else can have done, it looks through
 // the log for what there is.
 func (c *chain) read(db *conn.Conn, block int64, upTo int) ([]record, error) {
+	low, high := max((block-1)*blockSize, c.gone)+1, min(block*blockSize, c.n)
+	if low > high {
+		return nil, nil
+	}
 	end, err := c.end(db, block)
 	if err != nil {
 		return nil, err
 	}
-	low, high := (block-1)*blockSize+1, min(block*blockSize, c.n)
 	records, err := c.back(db, end, high, high-low+1, upTo)
 	if err != nil {
 		return nil, err
 	}
 	if int64(len(records)) <= high-low {
-		return c.search(db, block, low, high, upTo)
+		if low, err = c.left(db, low); err != nil {
+			return nil, err
+		}
+		if int64(len(records)) <= high-low {
+			return c.search(db, block, low, high, upTo)
+		}
+		records = records[:max(high-low+1, 0)]
 	}
 	slices.Reverse(records)
 	return records, nil
+}
+
+// left is from where on records are to be expected, if more were destroyed since the
+// header was read.
+func (c *chain) left(db *conn.Conn, low int64) (int64, error) {
+	if c.dying {
+		return low, nil
+	}
+	gone, err := db.Number("SELECT gone FROM conversation WHERE id = ?", int64(c.id))
+	return max(low, gone+1), err
 }
 
 // back walks back from record n, whose ordinal is end, as far as the chain holds. A

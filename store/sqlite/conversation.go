@@ -176,6 +176,7 @@ func (a *Account) load(ctx context.Context, nature store.Nature, p pair) (*conve
 		switch s.box, err = a.loadBox(ctx, c.id, s.generation, commitment); {
 		case locked(err): // what follows gets a new secret
 			a.log.Error("a conversation's secret is gone", "conversation", c.id, "err", err)
+			a.tellUnavailable(c, s.generation)
 		case err != nil:
 			return nil, fmt.Errorf("open conversation %d: %w", c.id, err)
 		}

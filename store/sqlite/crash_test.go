@@ -31,6 +31,10 @@ func TestMain(m *testing.M) {
 		appendForever()
 	case "full":
 		fillUp()
+	case "expire":
+		expireAll()
+	case "expire full":
+		expireWithoutRoom()
 	default:
 		os.Exit(m.Run())
 	}
@@ -61,7 +65,11 @@ func openChild() *sqlite.Account {
 	if err != nil {
 		panic(err)
 	}
-	a, err := sqlite.Open(ctx, sqlite.Config{Dir: dir + "/data", Account: "desk", Keys: k, Sealed: true})
+	cfg := sqlite.Config{Dir: dir + "/data", Account: "desk", Keys: k, Sealed: true}
+	if os.Getenv("PARLEY_STORE_NOW") != "" {
+		cfg.Retention, cfg.Now = 4*day, childNow
+	}
+	a, err := sqlite.Open(ctx, cfg)
 	if err != nil {
 		panic(err)
 	}
@@ -220,16 +228,6 @@ func fillUp() {
 		})
 		return <-done
 	}
-	limit := func(size uint64) {
-		var l unix.Rlimit
-		if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
-			panic(err)
-		}
-		l.Cur = size
-		if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
-			panic(err)
-		}
-	}
 	kept := 0
 	for range 10 {
 		if err := add(); err != nil {
@@ -237,7 +235,7 @@ func fillUp() {
 		}
 		kept++
 	}
-	limit(1 << 20)
+	limitFiles(1 << 20)
 	for {
 		err := add()
 		if err == nil {
@@ -248,7 +246,7 @@ func fillUp() {
 		break
 	}
 	fmt.Println("still:", errors.Is(add(), store.ErrFull))
-	limit(unix.RLIM_INFINITY)
+	limitFiles(unix.RLIM_INFINITY)
 	for deadline := time.After(10 * time.Second); a.Err() != nil; {
 		select {
 		case <-deadline:
@@ -265,6 +263,18 @@ func fillUp() {
 	}
 	fmt.Println("kept:", records == kept+1, a.Err())
 	if err := a.Close(); err != nil {
+		panic(err)
+	}
+}
+
+// limitFiles lets this process's files grow so far and no further.
+func limitFiles(size uint64) {
+	var l unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
+		panic(err)
+	}
+	l.Cur = size
+	if err := unix.Setrlimit(unix.RLIMIT_FSIZE, &l); err != nil {
 		panic(err)
 	}
 }

@@ -125,7 +125,7 @@ func (r *reading) block(db *conn.Conn, l *lane, upTo int) ([]record, error) {
 	case opened:
 		block = blockOf(l.low)
 	case r.backwards && r.before > l.last && l.high == l.n:
-		records, err := l.back(db, l.last, l.n, min(peek, l.n), upTo)
+		records, err := l.back(db, l.last, l.n, min(peek, l.n-l.gone), upTo)
 		if l.high = l.n - int64(len(records)); len(records) > 0 {
 			slices.Reverse(records)
 			return records, err

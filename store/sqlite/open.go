@@ -58,6 +58,7 @@ func newAccount(cfg Config) *Account {
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}
+	a.untidy.Store(true)
 	a.queue.wake = make(chan struct{}, 1)
 	a.decided, a.free = make(chan *group, pipeline), make(chan *group, pipeline)
 	for range pipeline {
@@ -155,6 +156,11 @@ func (w *writer) remember() (err error) {
 	if err != nil {
 		return err
 	}
+	last, err := w.db.Number("SELECT at FROM log ORDER BY ordinal DESC LIMIT 1")
+	if err != nil {
+		return err
+	}
+	w.a.written = fromMilli(last)
 	if err := w.db.Query("SELECT at FROM log WHERE ordinal > ?", []any{w.newest - w.newest%spanSize}, func(r conn.Row) error {
 		w.span.add(r.Int(0))
 		return nil
@@ -225,16 +231,16 @@ func (a *Account) ready(ctx context.Context) error {
 		return err
 	}
 	a.marker = newMarker(index)
-	if err := a.sweep(ctx); err != nil {
-		return err
-	}
 	if a.journal, err = a.load(ctx, store.Journal, pair{}); err == nil && a.journal == nil {
 		a.journal, err = a.make(ctx, store.Journal, pair{})
 	}
 	if err != nil {
 		return fmt.Errorf("the journal: %w", err)
 	}
-	return a.freshen(ctx, a.journal)
+	if err := a.freshen(ctx, a.journal); err != nil {
+		return err
+	}
+	return a.sweep(ctx)
 }
 
 // start runs do beside the caller, unless the account is closing.

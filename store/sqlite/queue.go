@@ -31,6 +31,7 @@ type item struct {
 // A write is a change that is not a record.
 type write struct {
 	do   func(*conn.Conn) error
+	then func(*writer) error // changes what the writer knows, if do was done; nil for nothing
 	done chan error // holds one; nil where nobody waits, or a batch tells
 }
 
@@ -181,11 +182,18 @@ func (q *queue) move(g *group) {
 // when it is durable. Its failure fails nobody else. do may run twice, so that what
 // it sets outside must be set anew each time.
 func (a *Account) update(ctx context.Context, do func(*conn.Conn) error) error {
+	return a.updateAnd(ctx, do, nil)
+}
+
+// updateAnd is update, and in the same transaction changes headers or appends records.
+// If then fails everything fails that shares the transaction, and is tried again one by
+// one.
+func (a *Account) updateAnd(ctx context.Context, do func(*conn.Conn) error, then func(*writer) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	a.used.Store(true)
-	w := &write{do: do, done: make(chan error, 1)}
+	w := &write{do: do, then: then, done: make(chan error, 1)}
 	if !a.queue.put(item{write: w}) {
 		return store.ErrUnavailable
 	}

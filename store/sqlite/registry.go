@@ -130,6 +130,13 @@ func (r *registry) leave(agent store.AgentID) {
 	}
 }
 
+// unpair forgets a conversation as a place to look it up by its agents.
+func (r *registry) unpair(p pair) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.byPair, p)
+}
+
 // once runs open unless somebody does already for the same pair, whose result is
 // then the answer.
 func (r *registry) once(p pair, open func() (*conversation, error)) (*conversation, error) {

@@ -23,8 +23,13 @@ func (a *Account) stale(c *conversation) bool {
 		return false
 	}
 	s := c.sealing.Load()
-	return s.box == nil || a.now().UnixMilli()-s.made >= a.secretAge().Milliseconds()
+	age := a.now().UnixMilli() - s.made
+	return s.box == nil || age >= a.secretAge().Milliseconds() || age < -clockSlack.Milliseconds()
 }
+
+// clockSlack is how far a clock may go back without being taken for one that was ahead:
+// what is said after it was set right must not wait for a secret's end that is too late.
+const clockSlack = time.Minute
 
 // freshen gives a conversation a new secret, if it needs one.
 func (a *Account) freshen(ctx context.Context, c *conversation) error {

@@ -43,7 +43,7 @@ CREATE TABLE conversation (
 	hash       BLOB NOT NULL,    -- running, over the SHA-256 of each sealed record
 	generation INTEGER NOT NULL, -- in use
 	shredded   INTEGER NOT NULL  -- 0 no, 1 its rows may remain, 2 all is gone
-) STRICT;
+, gone INTEGER NOT NULL DEFAULT 0, cleared INTEGER NOT NULL DEFAULT 0, base BLOB NOT NULL DEFAULT x'', held INTEGER NOT NULL DEFAULT 0) STRICT;
 
 CREATE UNIQUE INDEX conversation_between ON conversation (nature, a, b)
 WHERE shredded = 0;
@@ -52,7 +52,7 @@ CREATE TABLE generation (
 	conversation INTEGER NOT NULL,
 	generation   INTEGER NOT NULL,
 	made         INTEGER NOT NULL,
-	commitment   BLOB NOT NULL, -- tells whether a secret is the one
+	commitment   BLOB NOT NULL, gone INTEGER NOT NULL DEFAULT 0, records INTEGER NOT NULL DEFAULT 0, -- tells whether a secret is the one
 	PRIMARY KEY (conversation, generation)
 ) WITHOUT ROWID, STRICT;
 

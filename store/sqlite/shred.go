@@ -41,6 +41,9 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 		if err != nil || !found {
 			return orNotFound(err)
 		}
+		if held, err := heldUntil(db, id); err != nil || a.holds(held) {
+			return orHeld(err, held)
+		}
 		if err := db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole); err != nil {
 			return err
 		}
@@ -65,6 +68,7 @@ func (a *Account) finishShred(ctx context.Context, id store.ConversationID) erro
 		return err
 	}
 	a.boxes.forget(int64(id))
+	a.untidy.Store(true)
 	for more := true; more; {
 		if err := a.update(ctx, func(db *conn.Conn) (err error) {
 			more, err = deleteSlice(db, id)
@@ -82,9 +86,9 @@ func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) 
 	if err := keepNewest(db); err != nil {
 		return false, err
 	}
-	c := chain{id: id}
-	if _, err := db.One("SELECT n, last FROM conversation WHERE id = ?", []any{int64(id)},
-		func(r conn.Row) { c.n, c.last = r.Int(0), r.Int(1) }); err != nil {
+	c := chain{id: id, dying: true}
+	if _, err := db.One("SELECT n, last, cleared FROM conversation WHERE id = ?", []any{int64(id)},
+		func(r conn.Row) { c.n, c.last, c.gone = r.Int(0), r.Int(1), r.Int(2) }); err != nil {
 		return false, err
 	}
 	var blocks []int64
@@ -104,7 +108,7 @@ func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) 
 	if err := c.delete(db, blocks); err != nil {
 		return false, err
 	}
-	return false, bury(db, id)
+	return false, forget(db, id)
 }
 
 // keepNewest keeps the newest ordinal, since none is used again even if its record is
@@ -119,24 +123,39 @@ func keepNewest(db *conn.Conn) error {
 // delete deletes the records of blocks.
 func (c *chain) delete(db *conn.Conn, blocks []int64) error {
 	for _, block := range blocks {
-		records, err := c.read(db, block, noValues)
-		if err != nil {
-			return err
-		}
-		for i := range records {
-			if err := db.Exec("DELETE FROM log WHERE ordinal = ?", int64(records[i].entry.Ordinal)); err != nil {
-				return err
-			}
-		}
-		if err := db.Exec("DELETE FROM place WHERE conversation = ? AND block = ?", int64(c.id), block); err != nil {
+		if err := c.deleteUpTo(db, block, block*blockSize); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bury ends a shredding. The conversation's row stays.
-func bury(db *conn.Conn, id store.ConversationID) error {
+// deleteUpTo deletes the records of a block up to one of them.
+func (c *chain) deleteUpTo(db *conn.Conn, block, n int64) error {
+	records, err := c.read(db, block, noValues)
+	if err != nil {
+		return err
+	}
+	deleted := 0
+	for i := range records {
+		if records[i].entry.N > n {
+			break
+		}
+		if err := db.Exec("DELETE FROM log WHERE ordinal = ?", int64(records[i].entry.Ordinal)); err != nil {
+			return err
+		}
+		deleted++
+	}
+	if n == block*blockSize {
+		if err := db.Exec("DELETE FROM place WHERE conversation = ? AND block = ?", int64(c.id), block); err != nil {
+			return err
+		}
+	}
+	return db.Exec("UPDATE meta SET value = CAST(value AS INTEGER) + ? WHERE name = 'destroyed'", deleted)
+}
+
+// forget ends a shredding. The conversation's row stays.
+func forget(db *conn.Conn, id store.ConversationID) error {
 	for _, statement := range []string{
 		"DELETE FROM member WHERE conversation = ?",
 		"DELETE FROM generation WHERE conversation = ?",
@@ -161,7 +180,8 @@ func (a *Account) sweep(ctx context.Context) error {
 		}); err != nil {
 			return err
 		}
-		if err := db.Query("SELECT conversation, generation FROM generation", nil, func(r conn.Row) error {
+		// Those that were to be destroyed are no more known than others.
+		if err := db.Query("SELECT conversation, generation FROM generation WHERE gone = 0", nil, func(r conn.Row) error {
 			known[keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}] = true
 			return nil
 		}); err != nil {

@@ -33,9 +33,9 @@ func (a *Account) Conversation(ctx context.Context, id store.ConversationID) (st
 
 func (a *Account) summaries(ctx context.Context, which string, args ...any) (all []store.Summary, err error) {
 	err = a.read(ctx, func(db *conn.Conn) error {
-		return db.Query("SELECT id, nature, a, b, n, first, last, shredded FROM conversation WHERE "+which, args, func(r conn.Row) error {
-			s := store.Summary{ID: store.ConversationID(r.Int(0)), Nature: store.Nature(r.Int(1)), Records: r.Int(4),
-				First: store.Ordinal(r.Int(5)), Last: store.Ordinal(r.Int(6)), Shredded: r.Int(7) != 0}
+		return db.Query("SELECT id, nature, a, b, n, first, last, shredded, gone, held FROM conversation WHERE "+which, args, func(r conn.Row) error {
+			s := store.Summary{ID: store.ConversationID(r.Int(0)), Nature: store.Nature(r.Int(1)), Records: r.Int(4) - r.Int(8),
+				Gone: r.Int(8), Held: fromMilli(r.Int(9)), First: store.Ordinal(r.Int(5)), Last: store.Ordinal(r.Int(6)), Shredded: r.Int(7) != 0}
 			p := pair{store.AgentID(r.Int(2)), store.AgentID(r.Int(3))}
 			_ = p.each(func(id store.AgentID) error {
 				s.Agents = append(s.Agents, id)
@@ -56,13 +56,8 @@ func (a *Account) Transcript(ctx context.Context, id store.ConversationID, yield
 	if err != nil {
 		return fmt.Errorf("transcript of conversation %d: %w", id, err)
 	}
-	for block := int64(1); block <= t.blocks(); block++ {
-		if err := t.block(ctx, block, yield); err != nil {
-			return fmt.Errorf("transcript of conversation %d: %w", id, err)
-		}
-	}
-	if fault := t.fault(); fault != nil {
-		return fmt.Errorf("transcript of conversation %d: %w", id, fault)
+	if err := t.run(ctx, yield); err != nil {
+		return fmt.Errorf("transcript of conversation %d: %w", id, err)
 	}
 	return nil
 }
@@ -75,6 +70,9 @@ func (a *Account) Records(ctx context.Context, id store.ConversationID, after in
 		return fmt.Errorf("records of conversation %d: %w", id, err)
 	}
 	given := 0
+	if after < t.gone { // those before it were destroyed
+		after = t.gone
+	}
 	for block := blockOf(after + 1); block <= t.blocks() && given < max; block++ {
 		err := t.block(ctx, block, func(e *store.Entry) error {
 			if e.N <= after || given == max {
@@ -92,6 +90,31 @@ func (a *Account) Records(ctx context.Context, id store.ConversationID, after in
 
 // verifyAtOnce is how many conversations Verify asks for at a time.
 const verifyAtOnce = 1000
+
+// run yields all that is left of the conversation. If more of it is destroyed meanwhile
+// there is nothing to compare it with.
+func (t *transcript) run(ctx context.Context, yield func(*store.Entry) error) error {
+	for block := blockOf(t.gone + 1); block <= t.blocks(); block++ {
+		if err := t.block(ctx, block, yield); err != nil {
+			return err
+		}
+	}
+	fault := t.fault()
+	if fault == nil {
+		return nil
+	}
+	left := t.gone
+	if err := t.a.read(ctx, func(db *conn.Conn) (err error) {
+		left, err = t.left(db, t.gone+1)
+		return err
+	}); err != nil {
+		return err
+	}
+	if left > t.gone+1 {
+		return nil
+	}
+	return fault
+}
 
 // Verify reads all conversations and answers what is not as it was written: an error
 // for each that is affected, joined. Each is an ErrTampered.
@@ -135,11 +158,12 @@ func (a *Account) transcript(ctx context.Context, id store.ConversationID) (*tra
 	t := &transcript{a: a, chain: chain{id: id}}
 	found := false
 	err := a.read(ctx, func(db *conn.Conn) (err error) {
-		found, err = db.One(`SELECT n, last, hash
+		found, err = db.One(`SELECT n, last, hash, gone, base
 			FROM conversation
 			WHERE id = ? AND shredded = 0`, []any{int64(id)}, func(r conn.Row) {
-			t.n, t.last = r.Int(0), r.Int(1)
+			t.n, t.last, t.gone = r.Int(0), r.Int(1), r.Int(3)
 			copy(t.known[:], r.Blob(2))
+			copy(t.hash[:], r.Blob(4))
 		})
 		return err
 	})
@@ -174,8 +198,8 @@ func (t *transcript) block(ctx context.Context, block int64, yield func(*store.E
 // fault says what is not as it was written.
 func (t *transcript) fault() error {
 	switch {
-	case t.read < t.n:
-		return fmt.Errorf("%d of %d records are missing: %w", t.n-t.read, t.n, store.ErrTampered)
+	case t.read < t.n-t.gone:
+		return fmt.Errorf("%d of %d records are missing: %w", t.n-t.gone-t.read, t.n-t.gone, store.ErrTampered)
 	case len(t.wrong) > tellWrong:
 		return fmt.Errorf("%d records don't open, record %d is the first: %w", len(t.wrong), t.wrong[0], store.ErrTampered)
 	case len(t.wrong) > 0:

@@ -24,7 +24,7 @@ type sight struct {
 type view struct {
 	byFirst []*sight             // by their first ordinals
 	byLast  []*sight             // by their last ones, the newest first
-	records int64                // in all of these
+	records int64                // of these that she may see
 	notes   store.ConversationID // where she talks to herself, if she does
 }
 
@@ -49,7 +49,7 @@ func (v *view) with(stale map[store.ConversationID]bool, fresh []*sight) *view {
 		w.byLast = slices.Insert(w.byLast, i, s)
 	}
 	for _, s := range w.byFirst {
-		w.records += s.n
+		w.records += s.high - s.low + 1
 		if s.self {
 			w.notes = s.id
 		}
@@ -120,7 +120,7 @@ func (a *Account) viewOf(ctx context.Context, agent store.AgentID, some ...store
 	return new(view).with(nil, found), nil
 }
 
-const selectSights = `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b
+const selectSights = `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b, c.gone
 FROM member m
 JOIN conversation c ON c.id = m.conversation
 WHERE m.agent = +? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.nature = +?`
@@ -128,8 +128,8 @@ WHERE m.agent = +? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.natu
 // sights reads what an agent may see of some conversations; of all if some is nil.
 func sights(db *conn.Conn, agent store.AgentID, some map[store.ConversationID]bool) (all []*sight, err error) {
 	add := func(r conn.Row) error {
-		s := &sight{chain: chain{store.ConversationID(r.Int(0)), r.Int(3), r.Int(5)},
-			low: r.Int(1), high: r.Int(3), first: r.Int(4), others: r.Int(6), self: r.Int(7) != 0}
+		s := &sight{chain: chain{id: store.ConversationID(r.Int(0)), n: r.Int(3), last: r.Int(5), gone: r.Int(8)},
+			low: max(r.Int(1), r.Int(8)+1), high: r.Int(3), first: r.Int(4), others: r.Int(6), self: r.Int(7) != 0}
 		if to := r.Int(2); to != 0 {
 			s.high = min(s.high, to)
 		}

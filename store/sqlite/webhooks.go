@@ -212,8 +212,8 @@ func answerPlace(id string, o store.Ordinal) *seal.Place {
 	return &seal.Place{N: int64(o), Field: "answer " + id}
 }
 
-// sealAnswer seals an answer with the secret of the event's conversation, since it may
-// repeat what was said there. If that secret is gone so is the answer.
+// sealAnswer seals an answer with the secret of the event's record, since it may repeat
+// what was said there and is to go with it. If that secret is gone so is the answer.
 func (a *Account) sealAnswer(ctx context.Context, at *store.Attempt) (answer, error) {
 	plain := at.Answer[:min(len(at.Answer), answerMax)]
 	if !a.cfg.Sealed || len(plain) == 0 {
@@ -221,7 +221,11 @@ func (a *Account) sealAnswer(ctx context.Context, at *store.Attempt) (answer, er
 	}
 	var generation int64
 	if err := a.read(ctx, func(db *conn.Conn) (err error) {
-		generation, err = db.Number("SELECT max(generation) FROM generation WHERE conversation = ?", int64(at.Conversation))
+		generation, err = db.Number(`SELECT CASE generation
+				WHEN 0 THEN (SELECT max(generation) FROM generation g WHERE g.conversation = l.conversation AND g.gone = 0)
+				ELSE generation END
+			FROM log l
+			WHERE ordinal = ?`, int64(at.Ordinal))
 		return err
 	}); err != nil {
 		return answer{}, err
@@ -248,9 +252,9 @@ func insertAttempts(db *conn.Conn, endpoint string, attempts []store.Attempt, an
 		seq++
 		if err := db.Exec(`INSERT INTO attempt (endpoint, seq, id, ordinal, conversation, event, number, at,
 				status, took, err, generation, answer)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, iif(EXISTS (SELECT 1 FROM log WHERE ordinal = ?), ?, x''))`,
 			endpoint, seq, at.ID, int64(at.Ordinal), int64(at.Conversation), at.Event, at.Number, at.At.UnixMilli(),
-			at.Status, int64(at.Took), at.Err, answers[i].generation, answers[i].sealed); err != nil {
+			at.Status, int64(at.Took), at.Err, answers[i].generation, int64(at.Ordinal), answers[i].sealed); err != nil {
 			return err
 		}
 	}

@@ -184,7 +184,10 @@ func (w *writer) other(it *item) error {
 			return errors.Join(it.err, err)
 		}
 	}
-	return w.db.Exec("RELEASE item")
+	if err := w.db.Exec("RELEASE item"); err != nil || it.err != nil || it.write.then == nil {
+		return err
+	}
+	return it.write.then(w)
 }
 
 // append numbers and seals one record.

@@ -25,6 +25,8 @@ type AccountInfo struct {
 	Iterations int  `json:"iterations,omitempty" doc:"Rounds of hashing for a password."`
 	Configured int  `json:"iterations_configured,omitempty" doc:"If another number is."`
 	Stale      int  `json:"stale,omitempty" doc:"Passwords to be set anew."`
+
+	HeldUntil time.Time `json:"held_until,omitzero" doc:"Nothing is destroyed until then. A hold for ever ends with the year 9999."`
 }
 
 // An AccountSecret is the account's secret token, with which webhooks are signed.

@@ -18,7 +18,10 @@ type ConversationInfo struct {
 	Kind     string   `json:"kind" enum:"journal,direct"`
 	Agents   []string `json:"agents,omitempty"`
 	Records  int64    `json:"records"`
+	Gone     int64    `json:"destroyed,omitempty" doc:"How many records before these were destroyed, since they were kept for long enough."`
 	Shredded bool     `json:"shredded,omitempty" doc:"Whether it was destroyed."`
+
+	HeldUntil time.Time `json:"held_until,omitzero" doc:"Nothing of it is destroyed until then. A hold for ever ends with the year 9999."`
 }
 
 // A RecordInfo is one record of a conversation.
@@ -88,7 +91,8 @@ func (a *API) listConversations(ctx context.Context, c *caller, in *Page) (*body
 }
 
 func newConversationInfo(s store.Summary, names map[store.AgentID]string) ConversationInfo {
-	info := ConversationInfo{ID: strconv.FormatInt(int64(s.ID), 10), Kind: natures[s.Nature], Records: s.Records, Shredded: s.Shredded}
+	info := ConversationInfo{ID: strconv.FormatInt(int64(s.ID), 10), Kind: natures[s.Nature], Records: s.Records, Gone: s.Gone, Shredded: s.Shredded,
+		HeldUntil: s.Held}
 	for n, id := range s.Agents {
 		if n > 0 && id == s.Agents[0] {
 			continue // somebody talks to herself

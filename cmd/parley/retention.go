@@ -1,0 +1,182 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"parley.im/parley/store"
+)
+
+// It is looked for what has expired at its time, if that is known, and once an hour; but
+// not more often than once a minute.
+const (
+	retentionLook = time.Hour
+	retentionSoon = time.Minute
+)
+
+// A retention destroys what has expired, of all accounts, one after the other: also of
+// those that are asleep or disabled.
+type retention struct {
+	inst *installation
+
+	// Totals since the start, for /metrics.
+	records, secrets, conversations, runs, failures atomic.Int64
+	lastRun                                         atomic.Int64 // seconds
+	waiting                                         atomic.Int64 // accounts whose clock is not trusted yet
+
+	mu   sync.Mutex
+	held map[string]int       // conversations kept by a hold, by account
+	next map[*account]outlook // when an account has to be looked at
+}
+
+// An outlook is what is known of an account that is not to be woken for nothing.
+type outlook struct {
+	next time.Time // nothing expires before; zero if nothing does
+	done bool      // it was looked at
+}
+
+func newRetention(i *installation) *retention {
+	return &retention{inst: i, held: make(map[string]int), next: make(map[*account]outlook)}
+}
+
+// run looks now, and from time to time, until ctx ends.
+func (r *retention) run(ctx context.Context) {
+	clock := newSteadiness(r.inst.now)
+	t := time.NewTimer(retentionLook)
+	defer t.Stop()
+	for {
+		now, trusted := clock.look()
+		r.look(ctx, now, trusted)
+		t.Reset(r.soonest(r.inst.now()))
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// soonest is how long it is until something expires that is known of.
+func (r *retention) soonest(now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	soonest := retentionLook
+	for _, o := range r.next {
+		if o.next.After(now) {
+			soonest = min(soonest, max(o.next.Sub(now), retentionSoon))
+		}
+	}
+	return soonest
+}
+
+// look goes through the accounts.
+func (r *retention) look(ctx context.Context, now time.Time, trusted func(written time.Time) bool) {
+	waiting := int64(0)
+	accounts := r.inst.list()
+	r.forget(accounts)
+	for _, a := range accounts {
+		if ctx.Err() != nil {
+			return
+		}
+		switch wait, err := r.account(ctx, a, now, trusted); {
+		case wait:
+			waiting++
+		case err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable): // else it is closing
+			r.failures.Add(1)
+			r.inst.log.Error("what has expired is not destroyed yet", "account", a.id, "err", err, "wait", retentionLook)
+		}
+	}
+	r.waiting.Store(waiting)
+	r.runs.Add(1)
+	r.lastRun.Store(now.Unix())
+}
+
+// account destroys what has expired of one. It says whether that waits for a clock that
+// can be trusted; what was begun is ended in any case.
+func (r *retention) account(ctx context.Context, a *account, now time.Time, trusted func(time.Time) bool) (wait bool, err error) {
+	r.mu.Lock()
+	o := r.next[a]
+	r.mu.Unlock()
+	if o.done && !a.store.Unfinished() && (o.next.IsZero() || now.Before(o.next)) {
+		return false, nil
+	}
+	if err := a.open(ctx); err != nil {
+		return false, err
+	}
+	wait = !trusted(a.store.Written())
+	e := store.Expiry{Now: now, Done: r.count}
+	if wait {
+		e.Now = time.Time{}
+	}
+	left, err := a.store.Expire(ctx, e)
+	if err != nil {
+		return false, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.held[a.id] = left.Held
+	r.next[a] = outlook{left.Next, !wait}
+	if wait && a.keep == 0 {
+		r.next[a], wait = outlook{done: true}, false
+	}
+	return wait, nil
+}
+
+func (r *retention) count(s store.Shredding) {
+	r.conversations.Add(1)
+	r.secrets.Add(int64(s.Secrets))
+	r.records.Add(s.Records)
+}
+
+// forget drops accounts that are no more.
+func (r *retention) forget(accounts []*account) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known, ids := make(map[*account]bool), make(map[string]bool)
+	for _, a := range accounts {
+		known[a], ids[a.id] = true, true
+	}
+	for a := range r.next {
+		if !known[a] {
+			delete(r.next, a)
+		}
+	}
+	for id := range r.held {
+		if !ids[id] {
+			delete(r.held, id)
+		}
+	}
+}
+
+// changed has an account looked at again at the next look: a hold has begun or ended.
+func (r *retention) changed(a *account) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.next, a)
+}
+
+func (r *retention) heldConversations() (n int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, held := range r.held {
+		n += int64(held)
+	}
+	return n
+}
+
+// figures are what /metrics tells of it.
+func (r *retention) figures() map[string]func() int64 {
+	return map[string]func() int64{
+		"parley_retention_records_destroyed_total": r.records.Load,
+		"parley_retention_secrets_destroyed_total": r.secrets.Load,
+		"parley_retention_portions_total":          r.conversations.Load,
+		"parley_retention_runs_total":              r.runs.Load,
+		"parley_retention_failures_total":          r.failures.Load,
+		"parley_retention_last_run_seconds":        r.lastRun.Load,
+		"parley_retention_clock_waits":             r.waiting.Load,
+		"parley_retention_held_conversations":      r.heldConversations,
+	}
+}
