@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/store"
+	"parley.im/parley/store/sqlite/conn"
 )
 
 // benchPairs is how many pairs of agents talk.
@@ -37,19 +39,35 @@ func BenchmarkPairs(b *testing.B) {
 }
 
 func benchmarkPairs(b *testing.B, s *benchServer) {
-	const pairs, window = benchPairs, 10
-	senders, receivers := make([]*tls.Conn, pairs), make([]*tls.Conn, pairs)
-	for i := range pairs {
-		senders[i], receivers[i] = s.signIn(b, 2*i), s.signIn(b, 2*i+1)
-	}
+	p := s.pairs(b)
 	b.ReportAllocs()
 	b.ResetTimer()
 	before := cpuTime(b)
+	p.talk(b, b.N)
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/msg")
+}
+
+// A pairing is the two ends of each pair.
+type pairing struct{ senders, receivers []*tls.Conn }
+
+func (s *benchServer) pairs(b *testing.B) (p pairing) {
+	for i := range benchPairs {
+		p.senders, p.receivers = append(p.senders, s.signIn(b, 2*i)), append(p.receivers, s.signIn(b, 2*i+1))
+	}
+	return p
+}
+
+// talk lets all of them say so many messages, and returns when these have arrived.
+func (p pairing) talk(b *testing.B, n int) {
+	const pairs, window = benchPairs, 10
+	senders, receivers := p.senders, p.receivers
 	var wg sync.WaitGroup
 	errs := make(chan error, 3*pairs)
 	for i := range pairs {
-		share := b.N / pairs
-		if i < b.N%pairs {
+		share := n / pairs
+		if i < n%pairs {
 			share++
 		}
 		room := make(chan struct{}, window)
@@ -70,13 +88,61 @@ func benchmarkPairs(b *testing.B, s *benchServer) {
 		})
 	}
 	wg.Wait()
-	b.StopTimer()
 	close(errs)
 	if err := <-errs; err != nil {
 		b.Fatal(err)
 	}
-	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "msg/s")
-	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N), "cpu-ns/msg")
+}
+
+// BenchmarkPairsBesideRetention compares the rate of the pairs while old records are
+// destroyed with that of the moments between, on one server in alternation. Give it
+// PARLEY_RECORDS=1000000 or more, so that there is enough to destroy.
+func BenchmarkPairsBesideRetention(b *testing.B) {
+	const round = 60_000 // messages
+	s, _ := filledServer(b)
+	p := s.pairs(b)
+	account := s.inst.list()[0]
+	p.talk(b, round)
+	b.ResetTimer()
+	var alone, beside time.Duration
+	destroyed := int64(0)
+	for range b.N {
+		began := time.Now()
+		p.talk(b, round)
+		alone += time.Since(began)
+
+		ctx, stop := context.WithCancel(b.Context())
+		ended := make(chan error, 1)
+		before := logRows(b, account)
+		go func() {
+			_, err := account.store.Expire(ctx, store.Expiry{Now: s.inst.now()})
+			ended <- err
+		}()
+		began = time.Now()
+		p.talk(b, round)
+		beside += time.Since(began)
+		stop()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			b.Fatalf("it ended before it was to: %v: give it more records", err)
+		}
+		destroyed += before + round - logRows(b, account)
+	}
+	b.ReportMetric(alone.Seconds()/beside.Seconds(), "ratio")
+	b.ReportMetric(float64(round*b.N)/alone.Seconds(), "msg/s-alone")
+	b.ReportMetric(float64(destroyed)/beside.Seconds(), "destroyed/s")
+}
+
+// logRows is how many records an account's file has.
+func logRows(b *testing.B, a *account) (n int64) {
+	db, err := conn.Open(conn.Config{Path: filepath.Join(a.dir, "data.db"), ReadOnly: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer db.Close()
+	if n, err = db.Number("SELECT count(*) FROM log"); err != nil {
+		b.Fatal(err)
+	}
+	return n
 }
 
 // countMessages reads until n messages have come.
@@ -134,6 +200,7 @@ func benchServerIn(b *testing.B, dir string, agents int) *benchServer {
 		b.Fatal(err)
 	}
 	f.Roster.Colleagues = false // presence is another thing to measure
+	f.Retention.Enterprise = 100 * 24 * time.Hour
 	ctx, stop := context.WithCancel(context.Background())
 	began := time.Now()
 	server, err := newServer(ctx, f, slog.New(slog.DiscardHandler), realWorld)

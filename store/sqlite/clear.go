@@ -151,17 +151,14 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 
 // clearSlice deletes some rows, oldest first, and says whether there are more.
 func clearSlice(db *conn.Conn, id store.ConversationID, began time.Time) (more bool, err error) {
-	if err := keepNewest(db); err != nil {
-		return false, err
-	}
 	c := chain{id: id, dying: true}
 	var to int64
 	if _, err := db.One("SELECT n, last, cleared, gone FROM conversation WHERE id = ? AND shredded = 0", []any{int64(id)},
 		func(r conn.Row) { c.n, c.last, c.gone, to = r.Int(0), r.Int(1), r.Int(2), r.Int(3) }); err != nil {
 		return false, err
 	}
-	for range sliceBlocks {
-		if c.gone >= to || time.Since(began) > expireSlice {
+	for n := range sliceBlocks {
+		if c.gone >= to || n > 0 && time.Since(began) > expireSlice {
 			break
 		}
 		block := blockOf(c.gone + 1)

@@ -12,18 +12,18 @@ import (
 )
 
 // How an Expire goes along: so many headers are looked at in one state of the file, so
-// many conversations share the two syncs of tombstones and secrets, and a transaction
-// deletes rows for about so long. Between two steps it rests for restFor times as long
+// many conversations, or so many records, share the two syncs of tombstones and secrets,
+// and a transaction deletes rows for about so long. Between two steps it rests for restFor times as long
 // as the last one took, at least restLeast, so that whoever is at work has the writer
 // nearly to himself.
 const (
-	expireLook  = 256
-	expireGroup = 32
-	expireSlice = 2 * time.Millisecond
-	sliceBlocks = 64 // at most, where no time passes
-	pauseBlocks = 16
-	restFor     = 6
-	restLeast   = 5 * time.Millisecond
+	expireLook    = 256
+	expireGroup   = 32
+	expireRecords = 4096
+	expireSlice   = 2 * time.Millisecond
+	sliceBlocks   = 64 // at most, where no time passes
+	restFor       = 12
+	restLeast     = 20 * time.Millisecond
 )
 
 // rest waits after something that took so long.
@@ -231,15 +231,30 @@ func (x *expiration) group(ctx context.Context, due []prospect, l limit) error {
 		return err
 	}
 	var portions []*portion
-	for _, c := range open {
-		p, err := x.a.portion(ctx, c, l)
+	records := int64(0)
+	for len(open) > 0 {
+		p, err := x.a.portion(ctx, open[0], l)
 		if err != nil {
 			return err
 		}
 		if !p.empty() {
 			portions = append(portions, p)
 		}
+		if records += p.to - p.from; records >= expireRecords || p.more {
+			if err := x.portions(ctx, portions); err != nil {
+				return err
+			}
+			portions, records = nil, 0
+		}
+		if !p.more || p.dropped {
+			open = open[1:]
+		}
 	}
+	return x.portions(ctx, portions)
+}
+
+// portions destroys what was found.
+func (x *expiration) portions(ctx context.Context, portions []*portion) error {
 	if len(portions) == 0 {
 		return nil
 	}

@@ -23,6 +23,7 @@ type portion struct {
 	others  int64           // records of these that are no messages
 	records map[int64]int64 // by generation
 	secrets []int64         // generations of which nothing is left
+	more    bool            // of the same goes as well, the next time
 	dropped bool            // by a hold, or since something else was done meanwhile
 }
 
@@ -80,12 +81,12 @@ func (a *Account) portion(ctx context.Context, c *conversation, l limit) (*porti
 	return p, err
 }
 
-// walk goes through the records that go, and answers the first that stays; nil if none
-// does.
+// walk goes through the records that go, not too many at a time, and answers the first
+// that stays for now; nil if none does.
 func (p *portion) walk(ctx context.Context, a *Account, ch *chain, l limit, lots map[int64]lot) (*record, error) {
+	began := time.Now()
 	for block := blockOf(ch.gone + 1); block <= ch.blocks(); block++ {
 		var rs []record
-		began := time.Now()
 		if err := a.read(ctx, func(db *conn.Conn) (err error) {
 			rs, err = ch.read(db, block, allValues)
 			return err
@@ -94,7 +95,7 @@ func (p *portion) walk(ctx context.Context, a *Account, ch *chain, l limit, lots
 		}
 		for i := range rs {
 			r := &rs[i]
-			if !l.old(r, lots) {
+			if p.more = l.old(r, lots); !p.more || p.to-p.from >= expireRecords {
 				return r, nil
 			}
 			p.hash = chained(p.hash, r.sealed)
@@ -104,10 +105,12 @@ func (p *portion) walk(ctx context.Context, a *Account, ch *chain, l limit, lots
 				p.others++
 			}
 		}
-		if block%pauseBlocks == 0 {
-			if err := rest(ctx, time.Since(began)); err != nil {
+		p.more = false
+		if busy := time.Since(began); busy > expireSlice || block%sliceBlocks == 0 {
+			if err := rest(ctx, busy); err != nil {
 				return nil, err
 			}
+			began = time.Now()
 		}
 	}
 	return nil, nil

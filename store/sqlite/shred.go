@@ -115,9 +115,9 @@ func deleteSlice(db *conn.Conn, id store.ConversationID) (more bool, err error) 
 // deleted.
 func keepNewest(db *conn.Conn) error {
 	return db.Exec(`INSERT OR REPLACE INTO meta (name, value)
-		SELECT 'newest', max(ordinal)
-		FROM log
-		HAVING max(ordinal) > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'newest')`)
+		SELECT 'newest', last
+		FROM (SELECT max(ordinal) AS last FROM log)
+		WHERE last > (SELECT coalesce(max(CAST(value AS INTEGER)), 0) FROM meta WHERE name = 'newest')`)
 }
 
 // delete deletes the records of blocks.
