@@ -170,6 +170,13 @@ type Account interface {
 	ClaimAnswer(ctx context.Context, key [32]byte, claim []byte) (kept []byte, err error)
 	// KeepAnswer keeps another value under a key that was claimed, or with nil forgets it.
 	KeepAnswer(ctx context.Context, key [32]byte, answer []byte) error
+	// Verify walks everything that is kept and answers what is not as it was written: an
+	// error for each thing that is affected, joined, each an ErrTampered. With whole set it
+	// looks at the files' structure, too, which makes whoever writes wait.
+	Verify(ctx context.Context, whole bool) error
+	// Accept takes a log as it is from here on, though it was found to be older than what
+	// was known of it.
+	Accept(ctx context.Context) error
 
 	// SaveResumes keeps the sessions that a shutdown cut; TakeResumes gives and forgets
 	// them.

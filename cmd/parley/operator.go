@@ -39,6 +39,7 @@ func newOperator(i *installation) *operator {
 	o.stream("GET /v1/accounts/{account}/audit", o.listAudit)
 
 	o.handleHolds()
+	o.handleVerify()
 	o.mux.HandleFunc("/v1/accounts/{account}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
 		a, err := i.account(r.Context(), r.PathValue("account"))
 		o.pass(w, r, a, err)

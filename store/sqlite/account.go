@@ -57,6 +57,10 @@ type Account struct {
 	// write-ahead log begins anew.
 	gate sync.RWMutex
 
+	anchoring sync.Mutex            // held while the anchor is compared and moved
+	anchored  atomic.Int64          // the newest ordinal that it was moved for
+	noticed   atomic.Pointer[error] // what was found at the start and put right
+
 	expiring sync.Mutex  // held through Expire
 	untidy   atomic.Bool // something was destroyed since the last Expire, or may have been
 	written  time.Time   // of the last record, before the account was opened

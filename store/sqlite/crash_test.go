@@ -174,7 +174,7 @@ func checkKept(t *testing.T, dir string, kept map[store.Ordinal]string, deleted 
 	f := &files{t: t, dir: dir, root: childRoot, sealed: true}
 	f.open()
 	defer f.close()
-	if err := f.store.Verify(t.Context()); err != nil {
+	if err := f.store.Verify(t.Context(), true); err != nil {
 		t.Error(err)
 	}
 	there := make(map[store.Ordinal]string)

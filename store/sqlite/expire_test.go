@@ -75,7 +75,7 @@ func (f *files) expire() (all []store.Shredding, left store.Forecast) {
 
 func (f *files) verify() {
 	f.t.Helper()
-	if err := f.store.Verify(f.t.Context()); err != nil {
+	if err := f.store.Verify(f.t.Context(), true); err != nil {
 		f.t.Error(err)
 	}
 }
@@ -415,7 +415,7 @@ func TestExpiryIsResumed(t *testing.T) {
 		}
 		f.close()
 		f.open()
-		if _, err := f.keys.Get(t.Context(), keys.ID{Owner: keys.OfConversation, Number: int64(c.ID()), Generation: 1}); !errors.Is(err, store.ErrNotFound) {
+		if _, err := f.keys.Get(t.Context(), conversationSecret(c, 1)); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("%s: after the next start the secret is there: %v", step, err)
 		}
 		if _, err := f.store.Expire(t.Context(), store.Expiry{}); err != nil {
@@ -429,4 +429,8 @@ func TestExpiryIsResumed(t *testing.T) {
 		}
 		f.verify()
 	}
+}
+
+func conversationSecret(c store.Conversation, generation int64) keys.ID {
+	return keys.ID{Owner: keys.OfConversation, Number: int64(c.ID()), Generation: generation}
 }

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"time"
@@ -68,8 +69,14 @@ func (a *Account) keepLoop() {
 		defer t.Stop()
 		idle = t.C
 	}
+	anchor := time.NewTicker(anchorEvery)
+	defer anchor.Stop()
 	for {
 		select {
+		case <-anchor.C:
+			if err := a.anchor(context.Background()); err != nil {
+				a.log.Warn("how far the log has come is not known elsewhere", "err", err)
+			}
 		case <-a.keeper.stop:
 			return
 		case <-a.keeper.long:

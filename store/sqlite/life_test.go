@@ -106,7 +106,7 @@ func TestIdleAccountClosesItsFiles(t *testing.T) {
 		if got := fmt.Sprint(f.page(anna)); got != "[hello again]" {
 			t.Errorf("she sees %s", got)
 		}
-		if err := f.store.Verify(t.Context()); err != nil {
+		if err := f.store.Verify(t.Context(), true); err != nil {
 			t.Error(err)
 		}
 	})
@@ -148,7 +148,7 @@ func TestSecretsAreRenewed(t *testing.T) {
 		if got := fmt.Sprint(f.page(anna)); got != "[old new]" {
 			t.Errorf("she sees %s", got)
 		}
-		if err := f.store.Verify(t.Context()); err != nil {
+		if err := f.store.Verify(t.Context(), true); err != nil {
 			t.Error(err)
 		}
 	}
@@ -195,7 +195,7 @@ func TestProfileChanges(t *testing.T) {
 	if got := fmt.Sprint(f.page(anna)); got != "[plain sealed plain again]" {
 		t.Errorf("she sees %s", got)
 	}
-	if err := f.store.Verify(t.Context()); err != nil {
+	if err := f.store.Verify(t.Context(), true); err != nil {
 		t.Error(err)
 	}
 }

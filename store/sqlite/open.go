@@ -240,6 +240,9 @@ func (a *Account) ready(ctx context.Context) error {
 	if err := a.freshen(ctx, a.journal); err != nil {
 		return err
 	}
+	if err := a.notice(ctx); err != nil {
+		return err
+	}
 	return a.sweep(ctx)
 }
 
@@ -264,6 +267,9 @@ func (a *Account) shut() error {
 	a.queue.flag(&a.queue.closed)
 	a.loops.Wait()
 	a.tasks.Wait()
+	if err := a.anchor(context.Background()); err != nil {
+		a.log.Warn("how far the log has come is not known elsewhere", "err", err)
+	}
 	a.pool.end()
 	err := a.checkpoint(conn.Truncate)
 	if errors.Is(err, os.ErrNotExist) {

@@ -33,7 +33,7 @@ func TestPagesAgainstTheWholeLog(t *testing.T) {
 				}
 				talk.check(rnd)
 			}
-			if err := f.store.Verify(t.Context()); err != nil {
+			if err := f.store.Verify(t.Context(), true); err != nil {
 				t.Error(err)
 			}
 		})

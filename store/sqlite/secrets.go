@@ -18,6 +18,8 @@ type secrets struct {
 	all map[string][]byte
 }
 
+func secretPlace(name string) *seal.Place { return &seal.Place{Field: "secret " + name} }
+
 // Secret is the account's secret of that name, made at the first call.
 func (a *Account) Secret(ctx context.Context, name string, size int) ([]byte, error) {
 	a.secrets.mu.Lock()
@@ -40,7 +42,7 @@ func (a *Account) Secret(ctx context.Context, name string, size int) ([]byte, er
 }
 
 func (a *Account) secret(ctx context.Context, name string, size int) ([]byte, error) {
-	place := &seal.Place{Field: "secret " + name}
+	place := secretPlace(name)
 	sealed, err := a.sealedSecret(ctx, name)
 	if err != nil {
 		return nil, err

@@ -172,7 +172,7 @@ func forget(db *conn.Conn, id store.ConversationID) error {
 // shredded, and secrets that were made for nothing.
 func (a *Account) sweep(ctx context.Context) error {
 	var unfinished []store.ConversationID
-	known := make(map[keys.ID]bool)
+	known, ended := make(map[keys.ID]bool), make(map[keys.ID]bool)
 	err := a.read(ctx, func(db *conn.Conn) error {
 		if err := db.Query("SELECT id FROM conversation WHERE shredded = ?", []any{tombstone}, func(r conn.Row) error {
 			unfinished = append(unfinished, store.ConversationID(r.Int(0)))
@@ -181,8 +181,9 @@ func (a *Account) sweep(ctx context.Context) error {
 			return err
 		}
 		// Those that were to be destroyed are no more known than others.
-		if err := db.Query("SELECT conversation, generation FROM generation WHERE gone = 0", nil, func(r conn.Row) error {
-			known[keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}] = true
+		if err := db.Query("SELECT conversation, generation, gone FROM generation", nil, func(r conn.Row) error {
+			id := keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}
+			known[id], ended[id] = r.Int(2) == 0, r.Int(2) == 2
 			return nil
 		}); err != nil {
 			return err
@@ -201,14 +202,24 @@ func (a *Account) sweep(ctx context.Context) error {
 		}
 	}
 	var orphans []keys.ID
+	back := 0
 	for _, owner := range []keys.Owner{keys.OfConversation, keys.OfAgent} {
 		if err := a.cfg.Keys.All(ctx, owner, func(id keys.ID) {
 			if !known[id] {
 				orphans = append(orphans, id)
 			}
+			if ended[id] {
+				back++
+			}
 		}); err != nil {
 			return err
 		}
+	}
+	if back > 0 {
+		err := fmt.Errorf("%d secrets that had been destroyed were back (and are destroyed again): the key database was put back to an older state: %w",
+			back, store.ErrTampered)
+		a.noticed.Store(&err)
+		a.log.Error("the key database was changed outside the server: see 'parley verify'", "err", err)
 	}
 	return a.cfg.Keys.Sweep(ctx, orphans)
 }

@@ -77,7 +77,7 @@ func checkTampered(t *testing.T, f *files, changed, other store.ConversationID, 
 	if err := f.store.Transcript(t.Context(), other, discard); err != nil {
 		t.Errorf("the other's transcript: %v", err)
 	}
-	if err := f.store.Verify(t.Context()); !errors.Is(err, store.ErrTampered) ||
+	if err := f.store.Verify(t.Context(), true); !errors.Is(err, store.ErrTampered) ||
 		!strings.Contains(err.Error(), fmt.Sprint("conversation ", changed, ":")) {
 		t.Errorf("Verify = %v, want conversation %d named", err, changed)
 	}

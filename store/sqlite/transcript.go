@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"parley.im/parley/store"
@@ -88,9 +87,6 @@ func (a *Account) Records(ctx context.Context, id store.ConversationID, after in
 	return nil
 }
 
-// verifyAtOnce is how many conversations Verify asks for at a time.
-const verifyAtOnce = 1000
-
 // run yields all that is left of the conversation. If more of it is destroyed meanwhile
 // there is nothing to compare it with.
 func (t *transcript) run(ctx context.Context, yield func(*store.Entry) error) error {
@@ -114,31 +110,6 @@ func (t *transcript) run(ctx context.Context, yield func(*store.Entry) error) er
 		return nil
 	}
 	return fault
-}
-
-// Verify reads all conversations and answers what is not as it was written: an error
-// for each that is affected, joined. Each is an ErrTampered.
-func (a *Account) Verify(ctx context.Context) error {
-	var faults []error
-	for after := store.ConversationID(0); ; {
-		some, err := a.Conversations(ctx, after, verifyAtOnce)
-		if err != nil {
-			return err
-		}
-		if len(some) == 0 {
-			return errors.Join(faults...)
-		}
-		for _, s := range some {
-			if after = s.ID; s.Shredded {
-				continue
-			}
-			err := a.Transcript(ctx, s.ID, func(*store.Entry) error { return nil })
-			if err != nil && !errors.Is(err, store.ErrTampered) {
-				return err
-			}
-			faults = append(faults, err)
-		}
-	}
 }
 
 // A transcript is a conversation while it is read and compared with its header.

@@ -121,7 +121,7 @@ func TestOneFailureFailsNobodyElse(t *testing.T) {
 					t.Errorf("batch %d: %v, ordinal %d, n %d, repeated %v", i, b.Err, op.Ordinal, op.N, op.Repeated)
 				}
 			}
-			if err := a.Verify(t.Context()); err != nil {
+			if err := a.Verify(t.Context(), true); err != nil {
 				t.Error(err)
 			}
 			if _, err := a.Setting(t.Context(), "fault"); !errors.Is(err, store.ErrNotFound) {
@@ -237,7 +237,7 @@ func TestLogIsCheckpointedUnderLoad(t *testing.T) {
 	if limit := int64(4 * checkpointPages * 4096); info.Size() > limit {
 		t.Errorf("the write-ahead log has %d bytes, want %d at most", info.Size(), limit)
 	}
-	if err := a.Verify(t.Context()); err != nil {
+	if err := a.Verify(t.Context(), true); err != nil {
 		t.Error(err)
 	}
 }

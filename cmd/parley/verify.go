@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/web"
+)
+
+func verifyCommands() []command {
+	return []command{{
+		name: "verify",
+		does: "Walks all that is kept and tells what is not as it was written: records, keys, agents, webhooks.",
+		more: "Exits 1 if anything is. What was changed is shown to nobody. While a server runs the structure of the files is left out, " +
+			"since that would make those who write wait. With -accept a log or a key database that was put back to an older state " +
+			"(from a backup, say) is taken as it is from here on.",
+		options: []option{
+			configOption, setOption, jsonOption,
+			{name: "account", value: "ID", does: "only this account; all"},
+			{name: "accept", does: "takes logs as they are, though they had come further"},
+		},
+		run: verifyAll,
+	}}
+}
+
+// A verifyInfo is what was found in an account.
+type verifyInfo struct {
+	Account string   `json:"account"`
+	Records int64    `json:"records"`
+	Faults  []string `json:"faults"`
+}
+
+func verifyAll(ctx context.Context, c *call) error {
+	return c.withClient(ctx, func(cl *client) error {
+		ids := []string{c.text("account")}
+		if ids[0] == "" {
+			var list []web.AccountInfo
+			if err := cl.do(ctx, "GET", "/v1/accounts", nil, &list); err != nil {
+				return err
+			}
+			ids = nil
+			for _, a := range list {
+				ids = append(ids, a.ID)
+			}
+		}
+		all, faults := make([]verifyInfo, len(ids)), 0
+		for i, id := range ids {
+			if c.on("accept") {
+				if err := cl.do(ctx, "POST", accountPath(id)+"/accept", nil, nil); err != nil {
+					return err
+				}
+			}
+			// An account that does not even open is a finding; the others are looked at, too.
+			if err := cl.do(ctx, "POST", accountPath(id)+"/verify", nil, &all[i]); err != nil {
+				all[i] = verifyInfo{Account: id, Faults: []string{err.Error()}}
+			}
+			faults += len(all[i].Faults)
+		}
+		return c.verified(all, faults)
+	})
+}
+
+func (c *call) verified(all []verifyInfo, faults int) error {
+	if c.on("json") {
+		if err := c.printJSON(all); err != nil {
+			return err
+		}
+	} else {
+		for _, v := range all {
+			for _, fault := range v.Faults {
+				fmt.Fprintf(c.stdout, "%s: %s\n", v.Account, line(fault))
+			}
+			if len(v.Faults) == 0 {
+				fmt.Fprintf(c.stdout, "%s: all is as it was written (%d records)\n", v.Account, v.Records)
+			}
+		}
+	}
+	if faults > 0 {
+		return withHint(fmt.Errorf("faults found: %d", faults),
+			"what was changed stays locked; put the files back from a backup, and run 'parley verify -accept' if they are older than what was known of them")
+	}
+	return nil
+}
+
+func (o *operator) handleVerify() {
+	o.handle("POST /v1/accounts/{account}/verify", o.verifyAccount)
+	o.handle("POST /v1/accounts/{account}/accept", o.acceptAccount)
+}
+
+func (o *operator) verifyAccount(r *http.Request) (any, error) {
+	a, err := o.inst.account(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return nil, err
+	}
+	info := verifyInfo{Account: a.id, Records: int64(a.store.Newest()), Faults: []string{}}
+	err = a.store.Verify(r.Context(), o.inst.live == nil)
+	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, store.ErrTampered) {
+		for _, fault := range several.Unwrap() {
+			info.Faults = append(info.Faults, strings.TrimPrefix(fault.Error(), "transcript of "))
+		}
+		return info, nil
+	}
+	return info, err
+}
+
+func (o *operator) acceptAccount(r *http.Request) (any, error) {
+	a, err := o.inst.account(r.Context(), r.PathValue("account"))
+	if err != nil {
+		return nil, err
+	}
+	return done, a.store.Accept(r.Context())
+}
