@@ -143,6 +143,9 @@ func (a *Account) openDB(ctx context.Context) error {
 	if err := db.Migrate(migrations, "migrations"); err != nil {
 		return fmt.Errorf("%s: %w", a.dbPath(), err)
 	}
+	if err := conn.DropCopies(a.dbPath(), a.now().Add(-conn.CopiesFor)); err != nil {
+		return err
+	}
 	if a.pair, err = pairOf(db); err != nil {
 		return err
 	}
@@ -234,6 +237,9 @@ func Delete(dir, account string) error {
 		if err := os.Remove(base + suffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			errs = append(errs, err)
 		}
+	}
+	if err := conn.DropCopies(base+".db", time.Time{}); err != nil {
+		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, conn.SyncDir(dir))...)
 }

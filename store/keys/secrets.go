@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/seal"
@@ -195,7 +196,11 @@ var errBusy = errors.New("somebody else reads the file: its write-ahead log stil
 func (a *Account) destroy(rows func(*conn.Conn) error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	err := a.truncated(rows)
+	// A copy that was made before a migration holds what is to be destroyed, too.
+	err := conn.DropCopies(a.dbPath(), time.Time{})
+	if err == nil {
+		err = a.truncated(rows)
+	}
 	if err != nil {
 		return fmt.Errorf("destroy a secret: %w", err)
 	}

@@ -112,6 +112,9 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 	if err := x.a.freshen(ctx, x.a.journal); err != nil {
 		return err
 	}
+	if err := x.a.dropCopies(ctx, id); err != nil {
+		return err
+	}
 	for more := true; more; {
 		var busy time.Duration
 		var told []store.Op
@@ -147,6 +150,20 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 		}
 	}
 	return nil
+}
+
+// dropCopies deletes the copies that were made before migrations, if they hold in clear
+// what is to be destroyed. What is sealed opens nowhere any more.
+func (a *Account) dropCopies(ctx context.Context, id store.ConversationID) error {
+	var clear int64
+	err := a.read(ctx, func(db *conn.Conn) (err error) {
+		clear, err = db.Number("SELECT 1 FROM generation WHERE conversation = ? AND generation = 0 AND gone = 1", int64(id))
+		return err
+	})
+	if err != nil || clear == 0 {
+		return err
+	}
+	return conn.DropCopies(a.path, time.Time{})
 }
 
 // clearSlice deletes some rows, oldest first, and says whether there are more.

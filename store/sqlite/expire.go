@@ -64,6 +64,9 @@ type expiration struct {
 }
 
 func (x *expiration) run(ctx context.Context, now time.Time) error {
+	if err := conn.DropCopies(x.a.path, x.a.now().Add(-conn.CopiesFor)); err != nil {
+		return err
+	}
 	if err := x.finish(ctx); err != nil {
 		return err
 	}

@@ -104,6 +104,9 @@ func (w *writer) prepare() error {
 	if err := db.Migrate(migrations, "migrations"); err != nil {
 		return err
 	}
+	if err := conn.DropCopies(w.a.path, w.a.now().Add(-conn.CopiesFor)); err != nil {
+		return err
+	}
 	if err := db.InTx(func() error { return w.a.belong(db) }); err != nil {
 		return err
 	}

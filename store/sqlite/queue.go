@@ -32,7 +32,7 @@ type item struct {
 type write struct {
 	do   func(*conn.Conn) error
 	then func(*writer) error // changes what the writer knows, if do was done; nil for nothing
-	done chan error // holds one; nil where nobody waits, or a batch tells
+	done chan error          // holds one; nil where nobody waits, or a batch tells
 }
 
 // weight is how much of a group an item takes.

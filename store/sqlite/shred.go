@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
@@ -69,6 +70,9 @@ func (a *Account) finishShred(ctx context.Context, id store.ConversationID) erro
 	}
 	a.boxes.forget(int64(id))
 	a.untidy.Store(true)
+	if err := conn.DropCopies(a.path, time.Time{}); err != nil { // it may be there in clear
+		return err
+	}
 	for more := true; more; {
 		if err := a.update(ctx, func(db *conn.Conn) (err error) {
 			more, err = deleteSlice(db, id)

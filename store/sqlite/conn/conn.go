@@ -23,6 +23,7 @@ import (
 
 // A Conn is an open connection.
 type Conn struct {
+	path  string
 	raw   *sqlite3.SQLiteConn
 	stmts map[string]*statement
 	args  []driver.NamedValue // reused from one statement to the next

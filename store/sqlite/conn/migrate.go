@@ -11,7 +11,9 @@ import (
 var ErrNewer = errors.New("was written by a newer version of this program")
 
 // Migrate brings the file's schema up to the numbered scripts in dir
-// ("0001_first.sql", …), each in a transaction of its own.
+// ("0001_first.sql", …), each in a transaction of its own. Of a file that holds something
+// already a copy is made before: see Copies. It may be stopped at any point and called
+// again.
 func (c *Conn) Migrate(scripts fs.FS, dir string) error {
 	names, err := fs.Glob(scripts, dir+"/[0-9]*.sql")
 	if err != nil {
@@ -23,6 +25,11 @@ func (c *Conn) Migrate(scripts fs.FS, dir string) error {
 	}
 	if int(have) > len(names) {
 		return fmt.Errorf("it has schema %d, this program knows %d: %w", have, len(names), ErrNewer)
+	}
+	if have > 0 && int(have) < len(names) {
+		if err := c.copyBefore(len(names)); err != nil {
+			return fmt.Errorf("copy it before it is migrated to %d: %w", len(names), err)
+		}
 	}
 	for i := int(have); i < len(names); i++ {
 		script, err := fs.ReadFile(scripts, names[i])

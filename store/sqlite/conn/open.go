@@ -60,7 +60,7 @@ func open(cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{raw: raw.(*sqlite3.SQLiteConn), stmts: make(map[string]*statement)}
+	c := &Conn{path: path, raw: raw.(*sqlite3.SQLiteConn), stmts: make(map[string]*statement)}
 	if err := c.set(cfg); err != nil {
 		return nil, errors.Join(err, c.Close())
 	}
