@@ -114,8 +114,9 @@ func (a *account) openAll(ctx context.Context) (err error) {
 	if err := checkPair(a.dir, a.keysDir, a.id); err != nil {
 		return err
 	}
+	root, other := a.inst.root.ofAccount()
 	a.keys, err = keys.Open(ctx, keys.Config{
-		Dir: a.keysDir, Account: a.id, Root: a.inst.root, Now: a.inst.now, Log: a.inst.log,
+		Dir: a.keysDir, Account: a.id, Root: root, Other: other, Now: a.inst.now, Log: a.inst.log,
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,7 @@ import (
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
 	"parley.im/parley/store/audit"
-	"parley.im/parley/store/seal"
+	"parley.im/parley/store/keys"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -26,7 +26,8 @@ const commitsInFlight = 16
 // configuration, and the accounts with their stores.
 type installation struct {
 	log     *slog.Logger
-	root    seal.Key
+	root    *rootKey
+	chores  chores // what commands have begun
 	now     func() time.Time
 	commits chan struct{}
 	api     *web.API
@@ -62,8 +63,12 @@ func openInstallation(_ context.Context, f *conf.File, log *slog.Logger) (*insta
 	if err != nil {
 		return nil, err
 	}
+	roots, err := keys.OpenRoots(f.Keys, root)
+	if err != nil {
+		return nil, err
+	}
 	i := &installation{
-		log: log, root: root, now: time.Now, commits: make(chan struct{}, commitsInFlight),
+		log: log, root: &rootKey{dir: f.Keys, roots: roots}, now: time.Now, commits: make(chan struct{}, commitsInFlight),
 		conf: f, accounts: make(map[string]*account),
 	}
 	for _, a := range f.Accounts {
@@ -161,6 +166,7 @@ func (i *installation) accountsChanged(ctx context.Context) error {
 
 // Close closes all accounts. It may be called twice.
 func (i *installation) Close() error {
+	i.chores.end()
 	accounts := i.list()
 	errs := make([]error, len(accounts))
 	var wg sync.WaitGroup

@@ -40,6 +40,7 @@ func newOperator(i *installation) *operator {
 
 	o.handleHolds()
 	o.handleVerify()
+	o.handleKeys()
 	o.mux.HandleFunc("/v1/accounts/{account}/{rest...}", func(w http.ResponseWriter, r *http.Request) {
 		a, err := i.account(r.Context(), r.PathValue("account"))
 		o.pass(w, r, a, err)

@@ -305,6 +305,7 @@ func (s *server) run(ctx context.Context) error {
 	serving.Go(func() { s.keepAudits(upkeep) })
 	serving.Go(func() { s.notes.RunPanics(upkeep) })
 	serving.Go(func() { s.inst.retention.run(upkeep) })
+	serving.Go(func() { s.careForRoot(upkeep) })
 	s.sayReady()
 
 	var failed error

@@ -26,6 +26,7 @@ type Config struct {
 	Dir     string // the keys' folder, which holds no data (VIV-11)
 	Account string
 	Root    seal.Key
+	Other   seal.Key         // the other one while the root key is replaced, or zero
 	Now     func() time.Time // nil is time.Now
 	Log     *slog.Logger     // nil logs nothing
 }
@@ -56,7 +57,6 @@ var fieldSecret = ID{Owner: OfAccount, Generation: 1}
 type Account struct {
 	dir     string
 	account string
-	root    seal.Key
 	now     func() time.Time
 	log     *slog.Logger
 	pair    string
@@ -69,6 +69,8 @@ type Account struct {
 
 	mu      sync.Mutex // guards what follows; held through each commit
 	db      *conn.Conn // nil while at rest
+	root    seal.Key   // wraps new account keys
+	other   seal.Key   // may have wrapped old ones
 	file    *file
 	boxes   map[int64]*seal.Box // by version of the account key
 	commits int                 // since the last checkpoint
@@ -88,7 +90,7 @@ func open(ctx context.Context, cfg Config) (*Account, error) {
 	if cfg.Account == "" || cfg.Account != filepath.Base(cfg.Account) || !filepath.IsLocal(cfg.Account) {
 		return nil, fmt.Errorf("%q is no name for a file", cfg.Account)
 	}
-	a := &Account{dir: cfg.Dir, account: cfg.Account, root: cfg.Root, now: cfg.Now, log: cfg.Log}
+	a := &Account{dir: cfg.Dir, account: cfg.Account, root: cfg.Root, other: cfg.Other, now: cfg.Now, log: cfg.Log}
 	if a.now == nil {
 		a.now = time.Now
 	}
@@ -118,7 +120,7 @@ func (a *Account) openFile() error {
 	}
 	a.file, a.boxes = f, make(map[int64]*seal.Box)
 	for i := range f.Keys {
-		box, err := f.Keys[i].unwrap(&a.root, a.account)
+		box, err := f.Keys[i].unwrap(a.account, a.root, a.other)
 		if err != nil {
 			return fmt.Errorf("the root key does not open %s: it is another root key's, or damaged", a.keyPath())
 		}

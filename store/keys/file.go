@@ -39,9 +39,25 @@ func newVersion(root *seal.Key, account string, number int64, made time.Time) ve
 	return version{Version: number, Made: made.UTC(), Wrapped: box.Seal(nil, k[:], &placeAccountKey)}
 }
 
+// open answers the account key itself.
+func (v *version) open(root *seal.Key, account string) ([]byte, error) {
+	return seal.NewBox(root, account, 0, v.Version).Open(nil, v.Wrapped, &placeAccountKey)
+}
+
+// openAny is open with whichever of some root keys wrapped it.
+func (v *version) openAny(account string, roots []seal.Key) (raw []byte, err error) {
+	err = seal.ErrOpen
+	for i := range roots {
+		if raw, err = v.open(&roots[i], account); err == nil {
+			return raw, nil
+		}
+	}
+	return nil, err
+}
+
 // unwrap makes the Box of an account key, which wraps secrets.
-func (v *version) unwrap(root *seal.Key, account string) (*seal.Box, error) {
-	raw, err := seal.NewBox(root, account, 0, v.Version).Open(nil, v.Wrapped, &placeAccountKey)
+func (v *version) unwrap(account string, roots ...seal.Key) (*seal.Box, error) {
+	raw, err := v.openAny(account, roots)
 	if err != nil {
 		return nil, err
 	}

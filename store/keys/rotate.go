@@ -19,6 +19,31 @@ func (a *Account) Made() time.Time {
 	return a.file.Keys[len(a.file.Keys)-1].Made
 }
 
+// A Progress is how far the secrets are wrapped by the newest account key.
+type Progress struct {
+	Version  int64     // of the account key
+	Made     time.Time // and when it was made
+	Secrets  int64
+	Left     int64 // of these, those that an older key wraps
+	Rotating bool
+}
+
+// Progress tells how far a rotation has come.
+func (a *Account) Progress() (p Progress, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	db, err := a.connect()
+	if err != nil {
+		return p, err
+	}
+	last := a.file.Keys[len(a.file.Keys)-1]
+	p = Progress{Version: last.Version, Made: last.Made, Rotating: len(a.file.Keys) > 1}
+	if p.Secrets, err = db.Number("SELECT count(*) FROM secret"); err == nil && p.Rotating {
+		p.Left, err = db.Number("SELECT count(*) FROM secret WHERE version <> ?", last.Version)
+	}
+	return p, err
+}
+
 // Rotate makes a new account key, wraps all secrets with it, and destroys the old
 // one. If it is cut short the next call goes on where it ended.
 func (a *Account) Rotate(ctx context.Context) error {
@@ -53,7 +78,7 @@ func (a *Account) begin() error {
 		return nil
 	}
 	v := newVersion(&a.root, a.account, a.current()+1, a.now())
-	box, err := v.unwrap(&a.root, a.account)
+	box, err := v.unwrap(a.account, a.root)
 	if err != nil {
 		return err
 	}
