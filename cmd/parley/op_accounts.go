@@ -185,6 +185,9 @@ func (o *operator) deleteAccount(r *http.Request) (any, error) {
 		return nil, withHint(refuse("account %s is not disabled", id),
 			"deleting destroys all that was ever said in it; 'parley account disable %s' first", id)
 	}
+	if err := notHeld(r.Context(), a); err != nil {
+		return nil, err
+	}
 	if err := os.Remove(path); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strconv"
@@ -50,5 +51,28 @@ func (o *operator) setHold(begin bool) func(*http.Request) (any, error) {
 			o.inst.retention.changed(a)
 		}
 		return in, err
+	}
+}
+
+// notHeld refuses to delete an account while anything of it is held.
+func notHeld(ctx context.Context, a *account) error {
+	held, err := a.store.Held(ctx, 0)
+	if err != nil {
+		return err
+	}
+	if held.After(a.inst.now()) {
+		return withHint(refuse("account %s is %s", a.id, heldText(held)), "'parley account release %s' ends that", a.id)
+	}
+	for after := store.ConversationID(0); ; {
+		some, err := a.store.Conversations(ctx, after, 1000)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		for _, s := range some {
+			if after = s.ID; s.Held.After(a.inst.now()) && !s.Shredded {
+				return withHint(refuse("conversation %d of account %s is %s", s.ID, a.id, heldText(s.Held)),
+					"'parley conversation release -account %s %d' ends that", a.id, s.ID)
+			}
+		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"parley.im/parley/store"
 )
 
-// It is looked for what has expired at its time, if that is known, and once an hour; but
-// not more often than once a minute.
+// It is looked for what has expired soon after the start, when agents are back, at its
+// time, if that is known, and once an hour; but not more often than once a minute.
 const (
 	retentionLook = time.Hour
 	retentionSoon = time.Minute
@@ -42,20 +42,20 @@ func newRetention(i *installation) *retention {
 	return &retention{inst: i, held: make(map[string]int), next: make(map[*account]outlook)}
 }
 
-// run looks now, and from time to time, until ctx ends.
+// run looks from time to time, until ctx ends.
 func (r *retention) run(ctx context.Context) {
 	clock := newSteadiness(r.inst.now)
-	t := time.NewTimer(retentionLook)
+	t := time.NewTimer(retentionSoon)
 	defer t.Stop()
 	for {
-		now, trusted := clock.look()
-		r.look(ctx, now, trusted)
-		t.Reset(r.soonest(r.inst.now()))
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
 		}
+		now, trusted := clock.look()
+		r.look(ctx, now, trusted)
+		t.Reset(r.soonest(r.inst.now()))
 	}
 }
 
@@ -65,7 +65,7 @@ func (r *retention) soonest(now time.Time) time.Duration {
 	defer r.mu.Unlock()
 	soonest := retentionLook
 	for _, o := range r.next {
-		if o.next.After(now) {
+		if !o.next.IsZero() {
 			soonest = min(soonest, max(o.next.Sub(now), retentionSoon))
 		}
 	}
@@ -118,6 +118,9 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.held[a.id] = left.Held
+	if soon := now.Add(retentionLook); left.Held > 0 && soon.Before(left.Next) {
+		left.Next = soon // the hold may have ended by then
+	}
 	r.next[a] = outlook{left.Next, !wait}
 	if wait && a.keep == 0 {
 		r.next[a], wait = outlook{done: true}, false

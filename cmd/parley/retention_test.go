@@ -182,6 +182,15 @@ func TestHolds(t *testing.T) {
 		if out := must(t, "", "account", "show", "-config", config, "desk"); !strings.Contains(out, "hold        held\n") {
 			t.Errorf("show: %s", out)
 		}
+		must(t, "", "account", "add", "-domain", "shop.example", "-config", config, "shop")
+		must(t, "", "account", "disable", "-config", config, "shop")
+		must(t, "", "conversation", "hold", "-config", config, "-account", "shop", "1")
+		refused(t, "conversation 1 of account shop is held", "", "account", "delete", "-config", config, "shop")
+		must(t, "", "account", "hold", "-config", config, "shop")
+		refused(t, "account shop is held", "", "account", "delete", "-config", config, "shop")
+		must(t, "", "account", "release", "-config", config, "shop")
+		must(t, "", "conversation", "release", "-config", config, "-account", "shop", "1")
+		must(t, "", "account", "delete", "-config", config, "shop")
 		must(t, "", "account", "release", "-config", config, "desk")
 		if out := must(t, "", "account", "show", "-config", config, "desk"); strings.Contains(out, "held") {
 			t.Errorf("show after the release: %s", out)

@@ -167,7 +167,7 @@ func (x *expiration) expire(ctx context.Context, now time.Time) error {
 				due = append(due, p)
 			}
 		}
-		if len(due) > 0 || x.forecast.Held > 0 {
+		if len(due) > 0 {
 			next = min(next, l.oldest) // what is left of these is looked at next time
 		}
 		for len(due) > 0 {

@@ -118,6 +118,11 @@ func TestOneKeyForEachConversation(t *testing.T) {
 	if got := fmt.Sprint(f.page(ben)); got != "[locked again]" {
 		t.Errorf("he sees %s", got)
 	}
+	f.close()
+	f.open()
+	if told := f.events(store.KindKeyUnavailable); len(told) != 1 || told[0] != `{"conversation":{"id":"2","kind":"direct"},"generation":1}` {
+		t.Errorf("told of the missing secret is %q", told)
+	}
 }
 
 // VIV-11: keys beside the data are refused, and so are keys of other data.
