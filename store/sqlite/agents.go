@@ -185,21 +185,21 @@ func (a *Account) deleteAgent(db *conn.Conn, id store.AgentID) (unseen []store.C
 	if err := db.Exec("DELETE FROM member WHERE agent = ?", int64(id)); err != nil {
 		return nil, err
 	}
-	return a.unseen(db)
+	return a.unseen(db, id)
 }
 
-// unseen marks the conversations that nobody can see any more as such to be shredded,
-// unless they are held: then that waits for the end of the hold.
-func (a *Account) unseen(db *conn.Conn) (unseen []store.ConversationID, err error) {
+// unseen marks the conversations of an agent (0 is all) that nobody can see any more as
+// such to be shredded, unless they are held: then that waits for the end of the hold.
+func (a *Account) unseen(db *conn.Conn, agent store.AgentID) (unseen []store.ConversationID, err error) {
 	whole, err := heldUntil(db, 0)
 	if err != nil || a.holds(whole) {
 		return nil, err
 	}
 	if err := db.Query(`SELECT id, held
 		FROM conversation c
-		WHERE nature = ? AND shredded = 0
+		WHERE nature = ? AND shredded = 0 AND (? = 0 OR a = ? OR b = ?)
 			AND NOT EXISTS (SELECT 1 FROM member m WHERE m.conversation = c.id)`,
-		[]any{int(store.Direct)}, func(r conn.Row) error {
+		[]any{int(store.Direct), int64(agent), int64(agent), int64(agent)}, func(r conn.Row) error {
 			if !a.holds(fromMilli(r.Int(1))) {
 				unseen = append(unseen, store.ConversationID(r.Int(0)))
 			}

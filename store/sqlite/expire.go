@@ -124,7 +124,7 @@ func (x *expiration) shredUnseen(ctx context.Context) error {
 		return err
 	}
 	if err := x.a.update(ctx, func(db *conn.Conn) (err error) {
-		unseen, err = x.a.unseen(db)
+		unseen, err = x.a.unseen(db, 0)
 		return err
 	}); err != nil {
 		return err

@@ -50,7 +50,7 @@ func manyOld(t *testing.T, dir string, conversations int) (*files, *calendar) {
 	for i := range conversations {
 		others = append(others, f.agent(fmt.Sprint("other", i)))
 		c := f.direct(anna, others[i])
-		for n := range 100 {
+		for n := range 20 {
 			f.sayNow(c, anna, fmt.Sprint("old ", n))
 		}
 	}
@@ -65,7 +65,7 @@ func manyOld(t *testing.T, dir string, conversations int) (*files, *calendar) {
 // Killed again and again, it comes to its end: what is to stay is there, what has a
 // tombstone is never seen, and of each secret that was destroyed it is told once.
 func TestExpiryIsKilled(t *testing.T) {
-	const conversations = 60 // more than one group
+	const conversations = 40 // more than one group
 	dir := t.TempDir()
 	f, cal := manyOld(t, dir, conversations)
 	f.close()
@@ -112,7 +112,7 @@ func TestExpiryIsKilled(t *testing.T) {
 	told := make(map[string]int)
 	for _, e := range f.events(store.KindKeyShredded) {
 		told[e]++
-		if !strings.Contains(e, `"generation":1,"records":100`) || told[e] > 1 {
+		if !strings.Contains(e, `"generation":1,"records":20`) || told[e] > 1 {
 			t.Errorf("it is told %d times: %s", told[e], e)
 		}
 	}

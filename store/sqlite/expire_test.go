@@ -380,7 +380,7 @@ func TestExpiryIsResumed(t *testing.T) {
 		f.open()
 		anna := f.agent("anna")
 		c := f.direct(anna, anna)
-		for i := range 2000 {
+		for i := range 1000 {
 			f.sayNow(c, anna, fmt.Sprint("old ", i))
 		}
 		cal.pass(5 * day)
@@ -424,7 +424,7 @@ func TestExpiryIsResumed(t *testing.T) {
 		if n := f.number("SELECT count(*) FROM log WHERE kind = 1"); n != 0 {
 			t.Errorf("%s: %d rows are left", step, n)
 		}
-		if events := f.events(store.KindKeyShredded); len(events) != 1 || !strings.Contains(events[0], `"records":2000`) {
+		if events := f.events(store.KindKeyShredded); len(events) != 1 || !strings.Contains(events[0], `"records":1000`) {
 			t.Errorf("%s: the events are %q", step, events)
 		}
 		f.verify()
