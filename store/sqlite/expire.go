@@ -22,8 +22,8 @@ const (
 	expireRecords = 4096
 	expireSlice   = 2 * time.Millisecond
 	sliceBlocks   = 64 // at most, where no time passes
-	restFor       = 12
-	restLeast     = 20 * time.Millisecond
+	restFor       = 24
+	restLeast     = 25 * time.Millisecond
 )
 
 // rest waits after something that took so long.
