@@ -38,6 +38,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	policy := event(store.KindPolicyChanged, `{"changes":[{"option":"auth.lockout","before":true,"after":false},{"option":"auth.lockout_for","before":"5m0s","after":"1m0s"}]}`)
 	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
 	shredded := event(store.KindKeyShredded, `{"conversation":{"id":"7","kind":"direct"},"generation":3,"records":214}`)
+	lost := event(store.KindKeyUnavailable, `{"conversation":{"id":"7","kind":"direct"},"generation":3}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
 	page, err := os.ReadFile("../../docs/webhooks.md")
@@ -51,7 +52,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {test, shape{}},
+		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
