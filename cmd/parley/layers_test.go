@@ -23,6 +23,7 @@ var layers = map[string]int{
 	"store/audit":       2,
 	"store/sqlite":      3,
 	"auth":              4,
+	"store/backup":      4,
 	"xmppd/im":          5,
 	"xmppd/hook":        5,
 	"xmppd/web":         5,

@@ -1,0 +1,15 @@
+package backup
+
+import (
+	"bytes"
+	"context"
+)
+
+// WriteManifest lets tests put a manifest of their own into a target.
+func WriteManifest(ctx context.Context, t Target, m *Manifest) error {
+	name, text, err := m.encode()
+	if err != nil {
+		return err
+	}
+	return t.Put(ctx, name, bytes.NewReader(text), int64(len(text)))
+}

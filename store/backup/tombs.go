@@ -1,0 +1,190 @@
+package backup
+
+import (
+	"time"
+
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// A burial destroys in a restored account what was destroyed since the copy was made.
+type burial struct {
+	data, keys string // databases
+	shredded   []int64
+	keysAsOf   time.Time // secrets that were made before that are among the keys
+
+	gone map[int64]bool // conversations
+}
+
+// The numbers of ordinals that a restored account leaves out: what was appended after
+// the copy had some of them, and none is used again. The engine counts times by whole
+// spans of ordinals.
+const (
+	spanSize = 1024
+	leap     = 16 << 20
+)
+
+// run does all of it in one transaction, before anybody sees the account.
+func (b *burial) run() (shredded int, err error) {
+	have, err := b.secrets()
+	if err != nil {
+		return 0, err
+	}
+	db, err := conn.Open(conn.Config{Path: b.data, Cache: 8 << 10})
+	if err != nil {
+		return 0, err
+	}
+	defer db.Close()
+	b.gone = make(map[int64]bool)
+	err = db.InTx(func() error {
+		if err := b.find(db, have); err != nil {
+			return err
+		}
+		if err := b.bury(db); err != nil {
+			return err
+		}
+		if err := b.dismiss(db, have); err != nil {
+			return err
+		}
+		return skip(db)
+	})
+	if err != nil {
+		return 0, err
+	}
+	_, _, err = db.Checkpoint(conn.Truncate)
+	return len(b.gone), err
+}
+
+// secrets are those that there still are.
+func (b *burial) secrets() (map[keys.ID]bool, error) {
+	db, err := conn.Open(conn.Config{Path: b.keys, ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	defer db.Close()
+	have := make(map[keys.ID]bool)
+	err = db.Query("SELECT owner, number, generation FROM secret", nil, func(r conn.Row) error {
+		have[keys.ID{Owner: keys.Owner(r.Int(0)), Number: r.Int(1), Generation: r.Int(2)}] = true
+		return nil
+	})
+	return have, err
+}
+
+// find finds the conversations that are to go: those that the newest copy names, and
+// those of which no secret is left. One whose secrets are younger than the keys stays,
+// and stays locked.
+func (b *burial) find(db *conn.Conn, have map[keys.ID]bool) error {
+	named := make(map[int64]bool)
+	for _, id := range b.shredded {
+		named[id] = true
+	}
+	lost, kept := make(map[int64]bool), make(map[int64]bool)
+	if err := db.Query("SELECT conversation, generation, made FROM generation", nil, func(r conn.Row) error {
+		id := keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}
+		if have[id] || r.Int(2) >= b.keysAsOf.UnixMilli() {
+			kept[r.Int(0)] = true
+		} else {
+			lost[r.Int(0)] = true
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	// Those that were shredded when the copy was made may have records in it that were
+	// read before.
+	return db.Query("SELECT id, shredded FROM conversation WHERE nature <> 1", nil, func(r conn.Row) error {
+		id := r.Int(0)
+		if r.Int(1) != 0 || named[id] || lost[id] && !kept[id] {
+			b.gone[id] = true
+		}
+		return nil
+	})
+}
+
+// bury deletes what there is of them; their rows stay, as tombstones.
+func (b *burial) bury(db *conn.Conn) error {
+	// The newest ordinal is kept first, since it may be one of theirs.
+	newest, err := newestOf(db)
+	if err != nil {
+		return err
+	}
+	if err := setNewest(db, newest); err != nil {
+		return err
+	}
+	if len(b.gone) == 0 {
+		return nil
+	}
+	if err := db.Exec("CREATE TEMP TABLE buried (id INTEGER PRIMARY KEY)"); err != nil {
+		return err
+	}
+	for id := range b.gone {
+		if err := db.Exec("INSERT INTO buried VALUES (?)", id); err != nil {
+			return err
+		}
+	}
+	for _, statement := range []string{
+		"DELETE FROM log WHERE conversation IN (SELECT id FROM buried)",
+		"DELETE FROM place WHERE conversation IN (SELECT id FROM buried)",
+		"DELETE FROM member WHERE conversation IN (SELECT id FROM buried)",
+		"DELETE FROM generation WHERE conversation IN (SELECT id FROM buried)",
+		"UPDATE attempt SET answer = x'', generation = 0 WHERE conversation IN (SELECT id FROM buried)",
+		"UPDATE conversation SET shredded = 2 WHERE id IN (SELECT id FROM buried)",
+	} {
+		if err := db.Exec(statement); err != nil {
+			return err
+		}
+	}
+	return db.Exec("DROP TABLE buried")
+}
+
+// dismiss deletes the agents whose secret is gone, as they had been deleted.
+func (b *burial) dismiss(db *conn.Conn, have map[keys.ID]bool) error {
+	var gone []int64
+	if err := db.Query("SELECT id, made FROM agent", nil, func(r conn.Row) error {
+		if secret := (keys.ID{Owner: keys.OfAgent, Number: r.Int(0), Generation: 1}); !have[secret] && r.Int(1) < b.keysAsOf.UnixMilli() {
+			gone = append(gone, r.Int(0))
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	for _, id := range gone {
+		for _, statement := range []string{"DELETE FROM member WHERE agent = ?", "DELETE FROM agent WHERE id = ?"} {
+			if err := db.Exec(statement, id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// skip leaves out the ordinals that records after the copy may have had: their ids are
+// known to clients and receivers of webhooks.
+func skip(db *conn.Conn) error {
+	newest, err := newestOf(db)
+	if err != nil {
+		return err
+	}
+	if rest := newest % spanSize; rest != 0 {
+		first := newest - rest + 1
+		if err := db.Exec(`INSERT OR REPLACE INTO span (first, earliest, latest)
+			SELECT ?, min(at), max(at)
+			FROM log
+			WHERE ordinal >= ?
+			HAVING count(*) > 0`, first, first); err != nil {
+			return err
+		}
+		newest += spanSize - rest
+	}
+	return setNewest(db, newest+leap)
+}
+
+func newestOf(db *conn.Conn) (int64, error) {
+	return db.Number(`SELECT max(
+		coalesce((SELECT max(ordinal) FROM log), 0),
+		coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'newest'), 0))`)
+}
+
+func setNewest(db *conn.Conn, newest int64) error {
+	return db.Exec("INSERT OR REPLACE INTO meta (name, value) VALUES ('newest', CAST(? AS TEXT))", newest)
+}

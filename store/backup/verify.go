@@ -1,0 +1,41 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/seal"
+	"parley.im/parley/store/sqlite"
+)
+
+// Verify opens the accounts that were restored into a folder and reads all that they
+// hold. It answers an error for each conversation that is not as it was written.
+func Verify(ctx context.Context, dir string, r *Report, root seal.Key, log *slog.Logger) error {
+	var faults []error
+	for _, a := range r.Accounts {
+		if err := verify(ctx, dir, a.ID, root, log); err != nil {
+			faults = append(faults, fmt.Errorf("account %s: %w", a.ID, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+func verify(ctx context.Context, dir, id string, root seal.Key, log *slog.Logger) (err error) {
+	k, err := keys.Open(ctx, keys.Config{Dir: filepath.Join(dir, "keys"), Account: id, Root: root, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, k.Close()) }()
+	st, err := sqlite.Open(ctx, sqlite.Config{
+		Dir: filepath.Join(dir, "data", "accounts", id), Account: id, Keys: k, Sealed: true, Log: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, st.Close()) }()
+	return st.Verify(ctx, true)
+}
