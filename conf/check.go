@@ -28,6 +28,7 @@ func (f *File) check() Faults {
 	if f.RootKey == (Secret{}) {
 		add(f.Fault("root_key", "", `want { file = "path" } or { env = "NAME" }`))
 	}
+	f.checkBackup(add)
 	for i, c := range f.Certificates {
 		key := element("certificate", i)
 		if c.Cert == "" {

@@ -72,6 +72,8 @@ type File struct {
 	// Mail to those who run the server, about what they must know: trouble with sign-ins,
 	// webhooks that are disabled, and the like. A change holds from the next start on.
 	Mail Mail `toml:"mail"`
+	// Copies of everything but the root key, in other places. Changes hold after a restart.
+	Backup Backup `toml:"backup"`
 	// What the server tells its operator, on standard error.
 	Log Log `toml:"log"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
@@ -313,6 +315,44 @@ type Mail struct {
 	Every time.Duration `toml:"every" default:"'10m'" min:"1s"`
 	// All accounts together send at most so many in an hour; what is over that waits.
 	PerHour int `toml:"per_hour" default:"60" min:"1"`
+// Backup is the table [backup].
+}
+
+type Backup struct {
+	// Whom copies are sealed to: public keys of age, "age1...", as 'parley backup keygen' makes
+	// them. The server itself cannot read what it has copied; who has the other half of one of
+	// these keys can, so keep that somewhere else. None is no copies.
+	Recipients []string `toml:"recipients" default:"[]"`
+	// How often what has changed is copied, ...
+	Every time.Duration `toml:"every" default:"'5m'" min:"1s"`
+	// ... and at what time of the day everything is.
+	FullAt string `toml:"full_at" default:"'03:00'"`
+	// How long copies of data are kept.
+	KeepData time.Duration `toml:"keep_data" default:"'183d'" min:"48h"`
+	// How long copies of keys are kept: a conversation that was destroyed is gone for good when
+	// the last copy of its key is. At most 7d, and less than keep_data.
+	KeepKeys time.Duration `toml:"keep_keys" default:"'6d'" min:"48h"`
+	// When the newest copy in a place is older than this, the log, the metrics and an event say so.
+	Stale time.Duration `toml:"stale" default:"'10m'" min:"1s"`
+	// A place for copies. There must be at least one for data and another one for keys: who
+	// has both, and the root key, can read everything.
+	Targets []BackupTarget `toml:"target"`
+}
+
+// A BackupTarget is a place for copies.
+type BackupTarget struct {
+	// What it is for, "data" or "keys".
+	Of string `toml:"of" default:"'data'" one:"data keys"`
+	// A folder, which must be there, or "s3://bucket/prefix" for what speaks S3.
+	To string `toml:"to" example:"'s3://bucket/parley'"`
+	// For S3: the address of the service, ...
+	Endpoint string `toml:"endpoint" example:"'https://s3.example'"`
+	// ... the region, where it has some, ...
+	Region string `toml:"region" default:"''"`
+	// ... the name of the key that may write there, ...
+	KeyID string `toml:"key_id" example:"'parley'"`
+	// ... and the secret key: { env = "NAME" } or { file = "path" }.
+	Key Secret `toml:"key" example:"{ env = 'PARLEY_BACKUP_KEY' }"`
 }
 
 // Log is the table [log].

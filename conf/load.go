@@ -140,6 +140,12 @@ func (f *File) resolve() {
 	for i := range f.Certificates {
 		paths = append(paths, &f.Certificates[i].Cert, &f.Certificates[i].Key)
 	}
+	for i := range f.Backup.Targets {
+		paths = append(paths, &f.Backup.Targets[i].Key.file)
+		if to := &f.Backup.Targets[i].To; !strings.HasPrefix(*to, "s3://") {
+			paths = append(paths, to)
+		}
+	}
 	for _, p := range paths {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)

@@ -20,6 +20,7 @@ type sampler struct {
 	structs map[string]*ast.StructType
 	out     strings.Builder
 	prefix  string // "# " where there is no default
+	path    string // of the table, with a dot behind it
 }
 
 func newSampler(t *testing.T) *sampler {
@@ -79,7 +80,9 @@ func (s *sampler) options(name string) {
 }
 
 func (s *sampler) table(field *ast.Field) {
-	key := fieldTag(field).Get("toml")
+	outer := s.path
+	key := outer + fieldTag(field).Get("toml")
+	s.path = key + "."
 	if _, list := field.Type.(*ast.ArrayType); list {
 		s.comment(field.Doc)
 		s.line("")
@@ -90,7 +93,7 @@ func (s *sampler) table(field *ast.Field) {
 		s.line("[%s]", key)
 	}
 	s.options(typeName(field))
-	s.prefix = ""
+	s.prefix, s.path = "", outer
 }
 
 func typeName(field *ast.Field) string {
@@ -157,6 +160,9 @@ func TestSampleExamplesParse(t *testing.T) {
 	f, err := Parse("parley.toml", []byte(text.String()), nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(f.Backup.Targets) != 1 || f.Backup.Targets[0].Key.Env() == "" {
+		t.Errorf("targets of copies are %v", f.Backup.Targets)
 	}
 	if len(f.Accounts) != 1 || len(f.Certificates) != 1 || f.Accounts[0].Domain != "desk.example" {
 		t.Errorf("accounts %v, certificates %v", f.Accounts, f.Certificates)
