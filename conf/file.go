@@ -315,9 +315,9 @@ type Mail struct {
 	Every time.Duration `toml:"every" default:"'10m'" min:"1s"`
 	// All accounts together send at most so many in an hour; what is over that waits.
 	PerHour int `toml:"per_hour" default:"60" min:"1"`
-// Backup is the table [backup].
 }
 
+// Backup is the table [backup].
 type Backup struct {
 	// Whom copies are sealed to: public keys of age, "age1...", as 'parley backup keygen' makes
 	// them. The server itself cannot read what it has copied; who has the other half of one of

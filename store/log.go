@@ -34,6 +34,7 @@ const (
 	KindAuditHead           Kind = 17
 	KindKeyUnavailable      Kind = 10
 	KindKeyShredded         Kind = 12
+	KindBackupStale         Kind = 13
 )
 
 var events = map[Kind]string{
@@ -50,6 +51,7 @@ var events = map[Kind]string{
 	KindAuditHead:           "security.audit_head",
 	KindKeyUnavailable:      "key.unavailable",
 	KindKeyShredded:         "key.shredded",
+	KindBackupStale:         "backup.stale",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

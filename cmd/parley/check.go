@@ -37,6 +37,9 @@ func check(ctx context.Context, c *call) error {
 	if _, err := readRoot(f); err != nil {
 		faults = append(faults, err)
 	}
+	if _, err := backupConfig(f, &installation{}); err != nil {
+		faults = append(faults, err)
+	}
 	if len(faults) > 0 {
 		return several(faults)
 	}

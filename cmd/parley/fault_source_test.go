@@ -117,8 +117,8 @@ func secretsAreRandom(t *testing.T) {
 func nothingHidden(t *testing.T) {
 	s := readSource(t)
 	s.onlyIn(t, ".InsecureSkipVerify")
-	s.onlyIn(t, "os.Getenv", "cmd/parley/call.go", "cmd/parley/serve.go") // PARLEY_CONFIG, GOGC
-	s.onlyIn(t, "os.LookupEnv", "conf/secret.go", "store/keys/root.go")   // the names that the configuration gives
+	s.onlyIn(t, "os.Getenv", "cmd/parley/call.go", "cmd/parley/serve.go", "cmd/parley/restore.go") // PARLEY_CONFIG, GOGC, keys for S3
+	s.onlyIn(t, "os.LookupEnv", "conf/secret.go", "store/keys/root.go")                            // the names that the configuration gives
 	s.onlyIn(t, "os.Environ")
 	s.onlyIn(t, "net/http/pprof", "cmd/parley/profiles.go") // for the networks of [admin]
 	s.onlyIn(t, "expvar")

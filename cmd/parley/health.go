@@ -67,6 +67,7 @@ func newHealth(s *server) *health {
 	for name, value := range s.inst.retention.figures() {
 		h.set.NewGauge(name, func() float64 { return float64(value()) })
 	}
+	h.backupAges()
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", h.forOperators(h.ready))

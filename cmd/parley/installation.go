@@ -14,6 +14,7 @@ import (
 	"parley.im/parley/auth"
 	"parley.im/parley/conf"
 	"parley.im/parley/store/audit"
+	"parley.im/parley/store/backup"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/xmppd/web"
 )
@@ -36,6 +37,7 @@ type installation struct {
 	live          live                         // who is told what commands changed; nil when nothing runs
 	onLoginFailed func(*account, auth.Failure) // must not wait; nil when nothing runs
 	retention     *retention                   // nil when nothing runs
+	backups       *backup.Keeper               // nil when nothing runs, or without [backup]
 
 	auditing sync.Mutex            // guards what follows; held while an audit log is opened
 	audits   map[string]*audit.Log // open ones by account; "" is the installation's

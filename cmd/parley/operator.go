@@ -49,6 +49,7 @@ func newOperator(i *installation) *operator {
 		a, err := i.ofDomain(r.Context(), r.PathValue("domain"))
 		o.pass(w, r, a, err)
 	})
+	o.keepBackups()
 	return o
 }
 

@@ -42,7 +42,12 @@ type ordeal struct {
 // newOrdeal makes an installation whose account has this profile, with options that are
 // set, and serves it.
 func newOrdeal(t *testing.T, profile string, set ...string) *ordeal {
-	o := &ordeal{t: t, m: newMarkers(), dir: t.TempDir(), passwords: make(map[string]string)}
+	return newOrdealIn(t, t.TempDir(), profile, set...)
+}
+
+// newOrdealIn is newOrdeal in a folder of the caller's.
+func newOrdealIn(t *testing.T, dir, profile string, set ...string) *ordeal {
+	o := &ordeal{t: t, m: newMarkers(), dir: dir, passwords: make(map[string]string)}
 	o.conf = filepath.Join(o.dir, "parley.toml")
 	args := []string{"quickstart", "-dir", o.dir, "-profile", profile, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0",
 		"-set", "auth.iterations=10000", "-set", "auth.lockout=false", "-set", "log.level=debug", "-set", "log.wire=true",

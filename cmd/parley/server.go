@@ -37,8 +37,9 @@ type server struct {
 	control net.Listener
 	xmppOn  []xmppd.Port
 	httpsOn []net.Listener
-	handed  *handed // HTTPS of ports that are for both
-	release func()  // of the data folder
+	handed  *handed    // HTTPS of ports that are for both
+	release func()     // of the data folder
+	stale   chan stale // copies that became too old
 
 	redirectOn []net.Listener
 	redirect   *redirect
@@ -141,6 +142,11 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 		if err := s.start(ctx, a); err != nil {
 			return err
 		}
+	}
+
+	// Copies of all that, elsewhere.
+	if err := s.openBackups(f); err != nil {
+		return err
 	}
 	s.health = newHealth(s)
 	s.beginRedirect()
@@ -306,6 +312,7 @@ func (s *server) run(ctx context.Context) error {
 	serving.Go(func() { s.notes.RunPanics(upkeep) })
 	serving.Go(func() { s.inst.retention.run(upkeep) })
 	serving.Go(func() { s.careForRoot(upkeep) })
+	stopBackups := s.runBackups(ctx)
 	s.sayReady()
 
 	var failed error
@@ -316,6 +323,7 @@ func (s *server) run(ctx context.Context) error {
 	s.log.Info("stopping")
 	stopControl()
 	stopUpkeep()
+	stopBackups()
 	s.health.stop()
 	s.redirect.stop()
 	s.close()
