@@ -111,7 +111,11 @@ func (c *call) arg(n int) string {
 	return ""
 }
 
-// configPath is where the configuration is: -config, ./parley.toml, $PARLEY_CONFIG.
+// installedConfig is where the Debian package and the container have it.
+const installedConfig = "/etc/parley/parley.toml"
+
+// configPath is where the configuration is: -config, ./parley.toml, $PARLEY_CONFIG,
+// where packages have it.
 func (c *call) configPath() string {
 	if p := c.text("config"); p != "" {
 		return p
@@ -121,6 +125,9 @@ func (c *call) configPath() string {
 	}
 	if p := os.Getenv("PARLEY_CONFIG"); p != "" {
 		return p
+	}
+	if _, err := os.Stat(installedConfig); err == nil {
+		return installedConfig
 	}
 	return "parley.toml"
 }

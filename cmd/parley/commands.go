@@ -25,7 +25,7 @@ type option struct {
 }
 
 var (
-	configOption = option{name: "config", value: "FILE", does: "the configuration; ./parley.toml, or else $PARLEY_CONFIG"}
+	configOption = option{name: "config", value: "FILE", does: "the configuration; ./parley.toml, or else $PARLEY_CONFIG, or else /etc/parley/parley.toml"}
 	setOption    = option{name: "set", value: "KEY=VALUE", does: "overrides an option of the configuration by its dotted name; may be repeated"}
 	jsonOption   = option{name: "json", does: "prints JSON, for programs"}
 	stdinOption  = option{name: "password-stdin", does: "reads the password from the first line of standard input instead of the terminal"}
@@ -90,9 +90,11 @@ func serverCommands() []command {
 			run:  printSample,
 		},
 		{
-			name: "version",
-			does: "Prints which Parley this is.",
-			run:  printVersion,
+			name:    "version",
+			does:    "Prints which Parley this is and how it was built.",
+			more:    "That is for operators: no client and no page is told (see SECURITY.md).",
+			options: []option{jsonOption},
+			run:     printVersion,
 		},
 	}
 }

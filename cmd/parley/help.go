@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -91,31 +89,4 @@ they work on the stores themselves, as the user who owns the data folder.
 func printSample(_ context.Context, c *call) error {
 	_, err := io.WriteString(c.stdout, conf.Sample())
 	return err
-}
-
-// release is set for releases with -ldflags "-X main.release=v1.2.3".
-var release string
-
-func printVersion(_ context.Context, c *call) error {
-	_, err := fmt.Fprintln(c.stdout, version())
-	return err
-}
-
-// version is one line: "parley v1.2.3 (0123456789ab, go1.26.8)".
-func version() string {
-	v, revision := release, ""
-	if info, ok := debug.ReadBuildInfo(); ok {
-		if v == "" && info.Main.Version != "(devel)" {
-			v = info.Main.Version
-		}
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value[:min(12, len(s.Value))] + ", "
-			}
-		}
-	}
-	if v == "" {
-		v = "devel"
-	}
-	return fmt.Sprintf("parley %s (%s%s)", v, revision, runtime.Version())
 }

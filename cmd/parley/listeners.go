@@ -65,6 +65,8 @@ func (s *server) sayReady() {
 		args = append(args, "redirect", l.Addr().String())
 	}
 	s.log.Info("ready", args...)
+	s.supervisor.tell(nowReady, "")
+	s.supervisor.ready.Store(true)
 }
 
 // portKind is what a port is for, as the configuration calls it.

@@ -44,13 +44,14 @@ func serve(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
+	s.supervisor = &supervisor{socket: os.Getenv("NOTIFY_SOCKET")}
 	done := make(chan struct{})
 	defer close(done)
 	go func() { // ends with serve
 		for {
 			select {
 			case <-again:
-				if err := s.hangUp(ctx); err != nil {
+				if err := s.supervisor.reload(func() error { return s.hangUp(ctx) }); err != nil {
 					log.Error("configuration not read again; the old one holds", "err", err)
 				}
 			case <-done:

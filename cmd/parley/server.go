@@ -46,7 +46,8 @@ type server struct {
 	watch      *certificateWatch
 	acme       *acmeKeys // nil without
 
-	passwordChange bool // agents may change their passwords; until the end, whatever is read again
+	passwordChange bool        // agents may change their passwords; until the end, whatever is read again
+	supervisor     *supervisor // who waits for it to be ready
 
 	// Held while accounts come and go; taken before mu. None does once the server stops.
 	changing sync.Mutex
@@ -74,7 +75,7 @@ var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*ho
 // newServer puts the parts together, in the order in which they need each other.
 // Nothing is served before run.
 func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (*server, error) {
-	s := &server{log: log, services: make(map[*account]*service)}
+	s := &server{log: log, supervisor: new(supervisor), services: make(map[*account]*service)}
 	if err := s.begin(ctx, f, w); err != nil {
 		s.close()
 		return nil, err
@@ -321,6 +322,7 @@ func (s *server) run(ctx context.Context) error {
 	case failed = <-errs:
 	}
 	s.log.Info("stopping")
+	s.supervisor.tell(nowStopping, "")
 	stopControl()
 	stopUpkeep()
 	stopBackups()
