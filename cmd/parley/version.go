@@ -84,15 +84,21 @@ func (b build) String() string {
 	return fmt.Sprintf("parley %s (%s)", b.Version, strings.Join(parts, ", "))
 }
 
-func printVersion(_ context.Context, c *call) error {
+// version is this program in one line.
+func version() string { return thisBuild().String() }
+
+func thisBuild() build {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		info = new(debug.BuildInfo) // built without modules, by another tool than Go's
 	}
-	b := newBuild(info)
+	return newBuild(info)
+}
+
+func printVersion(_ context.Context, c *call) error {
 	if c.on("json") {
-		return c.printJSON(b)
+		return c.printJSON(thisBuild())
 	}
-	_, err := fmt.Fprintln(c.stdout, b)
+	_, err := fmt.Fprintln(c.stdout, version())
 	return err
 }
