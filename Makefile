@@ -2,13 +2,14 @@
 GO    ?= go
 TOOL   = $(GO) tool -modfile=tools.mod
 T     ?= 5s
+DIST  ?= dist
 
 # The race detector leaves the arithmetic of passwords alone, which shares nothing.
 HASHES = crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/internal/fips140/hmac \
 	crypto/internal/fips140/pbkdf2 crypto/sha1 crypto/hmac crypto/pbkdf2 golang.org/x/crypto/pbkdf2
 RACE   = -race $(HASHES:%=-gcflags=%=-race=false)
 
-.PHONY: all test check talks refs fuzz bench interop api format vet layers
+.PHONY: all test check talks refs fuzz bench interop api format vet layers deb release vuln
 
 all:
 	$(GO) build -trimpath -o parley ./cmd/parley
@@ -62,3 +63,12 @@ interop:
 api:
 	$(GO) build -o parley ./cmd/parley
 	testdata/api/run ./parley
+
+# The Debian package, and what a release is published as; VERSION=v1.2.3 overrides what git says.
+deb release:
+	GO="$(GO)" packaging/build $(DIST) $@
+
+# Known weaknesses in what the binary calls. The list is not part of the tool: GOVULNDB names
+# another place of it, such as a file:// folder, where https://vuln.go.dev is out of reach.
+vuln:
+	@packaging/vuln

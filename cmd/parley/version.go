@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -11,8 +12,9 @@ import (
 	"github.com/mattn/go-sqlite3"
 )
 
-// release is set for releases with -ldflags "-X main.release=v1.2.3".
-var release string
+// What packaging/build sets with -ldflags "-X main.release=v1.2.3" and so on, since the Go
+// tool finds no git in a worktree, in an archive or in a container.
+var release, commit, commitTime string
 
 // A build is what a program says of itself to its operator. Strangers learn none of it:
 // see im.Version.
@@ -31,7 +33,7 @@ type build struct {
 // newBuild reads what the Go tool wrote into the program.
 func newBuild(info *debug.BuildInfo) build {
 	b := build{
-		Version: release, Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
+		Version: release, Commit: commit, Time: commitTime, Modified: strings.HasSuffix(release, "-dirty"), Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH,
 		Features: []string{}, Modules: make(map[string]string),
 	}
 	b.SQLite, _, _ = sqlite3.Version()
@@ -44,11 +46,11 @@ func newBuild(info *debug.BuildInfo) build {
 	for _, s := range info.Settings {
 		switch s.Key {
 		case "vcs.revision":
-			b.Commit = s.Value
+			b.Commit = cmp.Or(b.Commit, s.Value)
 		case "vcs.time":
-			b.Time = s.Value
+			b.Time = cmp.Or(b.Time, s.Value)
 		case "vcs.modified":
-			b.Modified = s.Value == "true"
+			b.Modified = b.Modified || s.Value == "true"
 		case "-tags":
 			b.Features = append(b.Features, strings.Split(s.Value, ",")...)
 		case "CGO_ENABLED", "-race", "-trimpath":
