@@ -76,6 +76,8 @@ type Account interface {
 	// Expire destroys what is older than the account keeps it, and ends what an earlier
 	// call has begun. It goes slowly, so that whoever is at work does not wait.
 	Expire(ctx context.Context, e Expiry) (Forecast, error)
+	// Retain says how long records are kept from now on, before they expire; 0 is for ever.
+	Retain(d time.Duration)
 	// Unfinished says whether something was destroyed of which an Expire may find traces.
 	Unfinished() bool
 	// Written is the time of the last record that was there when the account was opened;

@@ -12,7 +12,7 @@ type APIKey struct {
 	Label   string    `json:",omitempty"` // for people
 	Created time.Time `json:"-"`
 	By      string    `json:",omitempty"` // the key that made it; "" is an operator
-	Expires time.Time `json:",omitzero"` // zero is never
+	Expires time.Time `json:",omitzero"`  // zero is never
 	// Secret is the secret of a signing key, and the SHA-256 of any other's, which is as
 	// good as it is long and random. It is kept sealed.
 	Secret []byte

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/auth"
@@ -40,6 +41,8 @@ type account struct {
 	keys  *keys.Account
 	store store.Account
 	auth  *auth.Account
+
+	kept atomic.Int64 // how long what was said is kept in fact, in nanoseconds: its customer may have asked for less
 }
 
 func (i *installation) newAccount(f *conf.File, c conf.Account, before *account) *account {
@@ -129,8 +132,10 @@ func (a *account) openAll(ctx context.Context) (err error) {
 		return err
 	}
 	a.store = st
-	a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now)
-	return err
+	if a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now); err != nil {
+		return err
+	}
+	return a.retain(ctx)
 }
 
 // close closes the account for good. It may be called twice.

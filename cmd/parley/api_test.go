@@ -582,6 +582,42 @@ func TestAPIChangesAtOnce(t *testing.T) {
 	}
 }
 
+// VIV-8: the account's own setting shortens what the operator allows, and never makes it
+// longer; it holds over a restart, and is an event.
+func TestAPISettings(t *testing.T) {
+	d := healthy(t, "-set", "account.desk.retention=30d")
+	c := d.api("-role", "owner")
+	set := func(retention string) (s web.Settings) {
+		t.Helper()
+		tag := c.ask("GET", "/v1/settings", "", 200, &s).header.Get("ETag")
+		c.headers.Set("If-Match", tag)
+		c.ask("PATCH", "/v1/settings", fmt.Sprintf(`{"retention":%q}`, retention), 200, &s)
+		return s
+	}
+	for retention, kept := range map[string]string{"7d": "7d", "90d": "30d", "": "30d"} {
+		if s := set(retention); s.Retention != retention || s.Kept != kept || s.Limit != "30d" {
+			t.Errorf("with %q: %+v, want that %s are in force", retention, s, kept)
+		}
+	}
+	set("7d")
+	c.headers.Del("If-Match")
+	c.ask("PATCH", "/v1/settings", `{"retention":"1h"}`, 422, nil)
+	d.end(syscall.SIGKILL)
+	d.start()
+	var s web.Settings
+	c.ask("GET", "/v1/settings", "", 200, &s)
+	var account web.AccountInfo
+	c.ask("GET", "/v1/account", "", 200, &account)
+	if s.Kept != "7d" || account.Retention != "7d" || account.ExportKey == "" {
+		t.Errorf("after a crash: %+v, %+v", s, account)
+	}
+	var events web.List[web.Event]
+	c.ask("GET", "/v1/events?types=security.policy_changed", "", 200, &events)
+	if len(events.Items) == 0 {
+		t.Error("no event tells of it")
+	}
+}
+
 // No argument of a command leads it to something else than it names.
 func TestCommandsStayWhereTheyAre(t *testing.T) {
 	both(t, func(t *testing.T, _, config string, _ func() []string) {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // needs skips a test on a user's machine that has not these programs; CI has them.
@@ -81,6 +82,8 @@ func tunnel(t *testing.T) string {
 func TestAPIDocs(t *testing.T) {
 	needs(t, "bash", "curl", "openssl")
 	d := healthy(t)
+	started := time.Now().Unix()
+	eventually(t, "the second of the start is over: what is signed in it is refused", func() bool { return time.Now().Unix() > started })
 	d.say("anna", "ben", "one", "two")
 	_, port, err := net.SplitHostPort(d.https)
 	if err != nil {

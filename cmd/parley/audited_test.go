@@ -215,6 +215,9 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"GET /v1/account/secret", desk + "account/secret", "", 200, "desk: secret.get account/desk done map[]"},
 		{"POST /v1/account/secret/rotate", desk + "account/secret/rotate", `{"overlap":"1h"}`, 200, "desk: secret.rotate account/desk done map[]"},
 
+		{"GET /v1/settings", desk + "settings", "", 200, ""},
+		{"PATCH /v1/settings", desk + "settings", `{"retention":"40d"}`, 200, "desk: settings.change account/desk done map[]"},
+
 		{"GET /v1/agents", desk + "agents", "", 200, ""},
 		{"POST /v1/agents", desk + "agents", `{"jid":"cleo@desk.example","role":"agent","password":"x","no_policy":true}`, 201,
 			"desk: agent.create agent/3 done map[no_policy:true role:agent]"},
@@ -250,6 +253,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"GET /v1/conversations/{conversation}/transcript", desk + "conversations/99/transcript", "", 404, "desk: transcript.get conversation/99 refused map[]"},
 		{"GET /v1/events", desk + "events", "", 200, "desk: events.list account/desk done map[]"},
 
+		{"GET /v1/key", desk + "key", "", 404, ""}, // an operator has none
 		{"GET /v1/keys", desk + "keys", "", 200, ""},
 		{"POST /v1/keys", desk + "keys", `{"kind":"basic","role":"agent","scopes":["no:such"]}`, 422, "desk: key.create account/desk refused map[]"},
 		{"DELETE /v1/keys/{key}", desk + "keys/" + key.ID, "", 204, "desk: key.delete key/" + key.ID + " done map[]"},

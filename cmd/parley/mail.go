@@ -88,8 +88,11 @@ func guarded(log *slog.Logger, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			p := recover()
-			if p == nil || p == http.ErrAbortHandler {
+			switch p {
+			case nil:
 				return
+			case http.ErrAbortHandler: // an answer is broken off on purpose
+				panic(p)
 			}
 			notify.Log(log, p)
 			// Where the answer has begun, this says nothing any more: the connection ends.

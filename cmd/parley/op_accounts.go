@@ -23,8 +23,8 @@ func (i *installation) accountInfo(a *account) web.AccountInfo {
 		ID: a.id, Domain: a.domain, Profile: a.conf.Profile, Sealed: a.conf.Sealed(),
 		Disabled: a.disabled, Declared: i.config().At(a.id),
 	}
-	if a.keep > 0 {
-		info.Retention = days(a.keep)
+	if kept := a.keeps(); kept > 0 {
+		info.Retention = days(kept)
 	}
 	return info
 }

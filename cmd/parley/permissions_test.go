@@ -17,6 +17,9 @@ var permitted = map[string]string{
 	"get-account":        "account:read auditor",
 	"get-secret":         "secret:read owner", // VIV-7
 	"rotate-secret":      "secret:write owner",
+	"get-settings":       "settings:read auditor",
+	"change-settings":    "settings:write owner",
+	"get-key":            "key:read auditor",
 	"list-agents":        "agents:read auditor",
 	"get-agent":          "agents:read auditor",
 	"create-agent":       "agents:write admin",
@@ -53,6 +56,7 @@ var bodies = map[string]string{
 	"change-agent":      `{}`,
 	"set-password":      `{"password":"correct horse 42"}`,
 	"create-credential": `{"label":"phone"}`,
+	"change-settings":   `{"retention":"soon"}`,
 	"create-webhook":    `{}`,
 	"change-webhook":    `{}`,
 	"rotate-webhook":    `{}`,

@@ -122,7 +122,7 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 		left.Next = soon // the hold may have ended by then
 	}
 	r.next[a] = outlook{left.Next, !wait}
-	if wait && a.keep == 0 {
+	if wait && a.keeps() == 0 {
 		r.next[a], wait = outlook{done: true}, false
 	}
 	return wait, nil

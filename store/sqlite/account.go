@@ -45,6 +45,8 @@ type Account struct {
 	marker  *marker
 	journal *conversation
 
+	keeps atomic.Int64 // how long records are kept: nanoseconds, 0 is for ever
+
 	queue   queue
 	decided chan *group // from the writer to the dispatcher
 	free    chan *group // and back

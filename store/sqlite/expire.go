@@ -75,7 +75,7 @@ func (x *expiration) run(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
-	if !now.IsZero() && x.a.cfg.Retention > 0 {
+	if !now.IsZero() && x.a.retention() > 0 {
 		if err := x.expire(ctx, now); err != nil {
 			return err
 		}
@@ -183,7 +183,7 @@ func (x *expiration) expire(ctx context.Context, now time.Time) error {
 		after = some[len(some)-1].id
 	}
 	// What is made from here on lasts at least as long as what is new.
-	x.forecast.Next = time.UnixMilli(min(next, now.UnixMilli()) + 1).Add(x.a.cfg.Retention)
+	x.forecast.Next = time.UnixMilli(min(next, now.UnixMilli()) + 1).Add(x.a.retention())
 	return nil
 }
 

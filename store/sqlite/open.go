@@ -59,6 +59,7 @@ func newAccount(cfg Config) *Account {
 		a.log = slog.New(slog.DiscardHandler)
 	}
 	a.untidy.Store(true)
+	a.Retain(cfg.Retention)
 	a.queue.wake = make(chan struct{}, 1)
 	a.decided, a.free = make(chan *group, pipeline), make(chan *group, pipeline)
 	for range pipeline {

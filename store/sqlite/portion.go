@@ -34,7 +34,7 @@ type limit struct {
 }
 
 func (a *Account) limitAt(now time.Time) limit {
-	oldest := now.Add(-a.cfg.Retention).UnixMilli()
+	oldest := now.Add(-a.retention()).UnixMilli()
 	return limit{oldest, oldest + a.secretAge().Milliseconds()}
 }
 

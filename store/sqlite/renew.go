@@ -8,9 +8,14 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
+// Retain says how long records are kept from now on; 0 is for ever.
+func (a *Account) Retain(d time.Duration) { a.keeps.Store(int64(d)) }
+
+func (a *Account) retention() time.Duration { return time.Duration(a.keeps.Load()) }
+
 // secretAge is how old a secret may get.
 func (a *Account) secretAge() time.Duration {
-	if r := a.cfg.Retention / 4; r > 0 && r < secretFor {
+	if r := a.retention() / 4; r > 0 && r < secretFor {
 		return r
 	}
 	return secretFor

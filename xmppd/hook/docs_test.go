@@ -39,6 +39,8 @@ func TestDocsShowRealBodies(t *testing.T) {
 	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
 	shredded := event(store.KindKeyShredded, `{"conversation":{"id":"7","kind":"direct"},"generation":3,"records":214}`)
 	lost := event(store.KindKeyUnavailable, `{"conversation":{"id":"7","kind":"direct"},"generation":3}`)
+	stale := event(store.KindBackupStale, `{"of":"data","age":601}`)
+	expiring := event(store.KindCertificateExpiring, `{"certificate":{"names":["desk.example"],"expires":"2026-12-05T09:00:00Z","days":14}}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
 	page, err := os.ReadFile("../../docs/webhooks.md")
@@ -52,7 +54,8 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}}, {test, shape{}},
+		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}},
+		{stale, shape{}}, {expiring, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))

@@ -2,6 +2,8 @@ package web
 
 import (
 	"context"
+	"crypto/ed25519"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -19,6 +21,8 @@ type AccountInfo struct {
 	Disabled  bool   `json:"disabled"`
 	Retention string `json:"retention,omitempty" doc:"How long what was said is kept; missing is for ever."`
 	Declared  string `json:"declared,omitempty" doc:"Where in the configuration; for operators."`
+
+	ExportKey string `json:"export_key,omitempty" doc:"The public half (Ed25519, base64) of the key that transcripts are signed with."`
 
 	Agents     *int `json:"agents,omitempty"`
 	Webhooks   *int `json:"webhooks,omitempty"`
@@ -40,10 +44,18 @@ func (a *API) accountRoutes() {
 	handle(a, route{id: "get-account", method: http.MethodGet, path: "/v1/account", does: "Show the account"},
 		func(ctx context.Context, c *caller, _ *struct{}) (*body[AccountInfo], error) {
 			info, err := a.inst.ShowAccount(ctx, c.ID)
+			if err != nil {
+				return nil, err
+			}
+			key, err := c.exportKey(ctx)
+			if err != nil {
+				return nil, err
+			}
+			info.ExportKey = base64.StdEncoding.EncodeToString(key.Public().(ed25519.PublicKey))
 			if !c.operator {
 				info.Declared, info.Iterations, info.Configured, info.Stale = "", 0, 0, 0
 			}
-			return &body[AccountInfo]{info}, err
+			return &body[AccountInfo]{info}, nil
 		})
 	handle(a, route{id: "get-secret", method: http.MethodGet, path: "/v1/account/secret", does: "Show the account's secret token"},
 		func(ctx context.Context, c *caller, _ *struct{}) (*body[AccountSecret], error) {

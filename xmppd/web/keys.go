@@ -42,6 +42,7 @@ type KeyWishes struct {
 
 func (a *API) keyRoutes() {
 	handle(a, route{id: "list-keys", method: http.MethodGet, path: "/v1/keys", does: "List keys of the API"}, a.listKeys)
+	handle(a, route{id: "get-key", method: http.MethodGet, path: "/v1/key", does: "Show the key that asks"}, a.getKey)
 	handle(a, route{id: "create-key", method: http.MethodPost, path: "/v1/keys", does: "Make a key", created: true}, a.createKey)
 	handle(a, route{id: "delete-key", method: http.MethodDelete, path: "/v1/keys/{key}", does: "Revoke a key"}, a.deleteKey)
 }
@@ -58,6 +59,23 @@ func newKeyInfo(k store.APIKey) KeyInfo {
 		info.Expires = &k.Expires
 	}
 	return info
+}
+
+// getKey tells a program what it may.
+func (a *API) getKey(ctx context.Context, c *caller, _ *struct{}) (*body[KeyInfo], error) {
+	if c.operator {
+		return nil, missing("an operator has no key")
+	}
+	k, err := c.Store.APIKey(ctx, c.key)
+	if isMissing(err) {
+		err = missing("the key was revoked")
+	}
+	info := newKeyInfo(k)
+	info.Scopes = c.scopes // a token may have narrowed them
+	if info.Scopes == nil {
+		info.Scopes = []string{}
+	}
+	return &body[KeyInfo]{info}, err
 }
 
 func (a *API) listKeys(ctx context.Context, c *caller, _ *struct{}) (*body[List[KeyInfo]], error) {

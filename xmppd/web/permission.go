@@ -55,6 +55,11 @@ var permissions = map[string]permission{
 	"get-secret":    {"secret:read", Owner, true}, // VIV-7
 	"rotate-secret": {"secret:write", Owner, true},
 
+	"get-settings":    {"settings:read", Auditor, false},
+	"change-settings": {"settings:write", Owner, true}, // it may destroy what was said
+
+	"get-key": {"key:read", Auditor, false},
+
 	"list-agents":  {"agents:read", Auditor, false},
 	"get-agent":    {"agents:read", Auditor, false},
 	"create-agent": {"agents:write", Admin, true},

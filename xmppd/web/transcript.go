@@ -45,11 +45,10 @@ func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 	}
 	t := &transcript{c: c, id: s.ID, format: in.Format, now: a.now}
 	if in.Format == "signed" {
-		seed, err := c.Store.Secret(ctx, signSeed, ed25519.SeedSize)
-		if err != nil {
+		if t.key, err = c.exportKey(ctx); err != nil {
 			return nil, err
 		}
-		t.key, t.sum = ed25519.NewKeyFromSeed(seed), sha256.New()
+		t.sum = sha256.New()
 	}
 	return &huma.StreamResponse{Body: func(w huma.Context) {
 		_, answer := humago.Unwrap(w)
@@ -68,6 +67,15 @@ func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 			}
 		}
 	}}, nil
+}
+
+// exportKey signs the account's transcripts.
+func (c *caller) exportKey(ctx context.Context) (ed25519.PrivateKey, error) {
+	seed, err := c.Store.Secret(ctx, signSeed, ed25519.SeedSize)
+	if err != nil {
+		return nil, err
+	}
+	return ed25519.NewKeyFromSeed(seed), nil
 }
 
 // A transcript is a conversation on its way out.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -27,6 +28,9 @@ type Installation interface {
 	WebAccount(ctx context.Context, id string) (Account, error)
 	// ShowAccount tells about an account.
 	ShowAccount(ctx context.Context, id string) (AccountInfo, error)
+	// Settings are what the account's own people can set; SetRetention sets one of them.
+	Settings(ctx context.Context, id string) (Settings, error)
+	SetRetention(ctx context.Context, id, text string) error
 	// RenderEvent is the JSON that a webhook would get for a record.
 	RenderEvent(a Account, e *store.Entry) ([]byte, error)
 	// Audit calls do, and keeps exactly one record of it. Where there can be none it doesn't
@@ -94,6 +98,7 @@ type API struct {
 	nonces   nonces
 	running  chan struct{} // requests that are worked on
 	claims   chan struct{} // bodies of signed requests that are read
+	settings sync.Mutex    // held while settings change
 	run      string        // tells this run of the program from others
 }
 
@@ -112,6 +117,7 @@ func New(cfg Config) *API {
 	a.conversationRoutes()
 	a.eventRoutes()
 	a.keyRoutes()
+	a.settingsRoutes()
 	a.finish()
 	return a
 }
