@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -22,7 +23,12 @@ import (
 
 // httpsConnections is how many there can be: strangers must not use up the files that
 // sessions need.
-const httpsConnections = 256
+const (
+	httpsConnections = 256
+	httpsPerAddress  = 64
+	// httpsStreams is how many requests there can be at the same time in one of HTTP/2.
+	httpsStreams = 16
+)
 
 // health is what the HTTPS listener answers: whether the server lives, whether it
 // can do its work, and its figures.
@@ -78,7 +84,8 @@ func newHealth(s *server) *health {
 	h.profiles(mux)
 	h.http = http.Server{
 		Handler:           guarded(s.log, h.hosted(mux)),
-		ReadHeaderTimeout: 10 * time.Second,
+		ReadHeaderTimeout: 5 * time.Second, // and the handshake
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: httpsStreams},
 		ReadTimeout:       30 * time.Second,
 		WriteTimeout:      30 * time.Second,
 		IdleTimeout:       30 * time.Second,
@@ -97,7 +104,10 @@ func newHealth(s *server) *health {
 }
 
 func (h *health) serve(l net.Listener) error {
-	if err := h.http.ServeTLS(netutil.LimitListener(tlsOnly{l}, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
+	l = newFair(tlsOnly{l}, httpsPerAddress, func(addr netip.Addr) bool {
+		return contains(h.server.inst.config().TrustedProxies, addr)
+	})
+	if err := h.http.ServeTLS(netutil.LimitListener(l, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil
