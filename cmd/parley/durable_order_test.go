@@ -43,24 +43,29 @@ const refusedSeq = 7
 // receiveInOrder registers a receiver for the events of each conversation one after the other.
 func (s *scene) receiveInOrder(events string) *orderBook {
 	s.t.Helper()
-	dir := filepath.Dir(s.config)
+	o := &orderBook{refused: make(map[string]bool), origins: make(map[string]bool)}
+	must(s.t, "", "webhook", "add", "-account", "desk", "-url", receiverAt(s.t, filepath.Dir(s.config), o), "-events", events,
+		"-ordering", "contact", "-config", s.config)
+	return o
+}
+
+// receiverAt is a receiver's URL, with the certificate of an installation for localhost.
+func receiverAt(t *testing.T, dir string, h http.Handler) (url string) {
+	t.Helper()
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls/cert.pem"), filepath.Join(dir, "tls/key.pem"))
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	o := &orderBook{refused: make(map[string]bool), origins: make(map[string]bool)}
-	server := httptest.NewUnstartedServer(o)
+	server := httptest.NewUnstartedServer(h)
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{cert}}
 	server.StartTLS()
-	s.t.Cleanup(server.Close)
+	t.Cleanup(server.Close)
 	_, port, err := net.SplitHostPort(server.Listener.Addr().String())
 	if err != nil {
-		s.t.Fatal(err)
+		t.Fatal(err)
 	}
-	must(s.t, "", "webhook", "add", "-account", "desk", "-url", "https://localhost:"+port+"/ordered", "-events", events,
-		"-ordering", "contact", "-config", s.config)
-	return o
+	return "https://localhost:" + port + "/events"
 }
 
 // ServeHTTP notes an event, and when it is answered.

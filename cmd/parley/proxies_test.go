@@ -203,7 +203,10 @@ func program(t *testing.T, name, packages string) string {
 }
 
 // docs/proxies/haproxy.cfg does what docs/operations.md says.
-func TestBehindHAProxy(t *testing.T) {
+func TestBehindHAProxy(t *testing.T) { behindHAProxy(t).through(t) }
+
+func behindHAProxy(t *testing.T) *front {
+	t.Helper()
 	haproxy := program(t, "haproxy", "haproxy")
 	listens := func(at string) string {
 		if strings.Contains(at, ":") {
@@ -214,9 +217,9 @@ func TestBehindHAProxy(t *testing.T) {
 	files := func(dir string) []string {
 		return []string{"/etc/haproxy/desk.example.pem", filepath.Join(dir, "tls/both.pem"), "/etc/haproxy/parley-ca.pem", filepath.Join(dir, "tls/ca.pem")}
 	}
-	behindProxy(t, "haproxy.cfg", listens, files, func(_, file string) *exec.Cmd {
+	return behindProxy(t, "haproxy.cfg", listens, files, func(_, file string) *exec.Cmd {
 		return exec.Command(haproxy, "-db", "-f", file)
-	}).through(t)
+	})
 }
 
 // docs/proxies/nginx.conf does what docs/operations.md says.

@@ -188,7 +188,8 @@ func (a *API) survive(w http.ResponseWriter) {
 func Straight(u *url.URL) bool {
 	hidden := strings.Contains(strings.ToLower(u.RawPath), "%2f")
 	odd := strings.ContainsFunc(u.Path, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' })
-	return !hidden && !odd && path.Clean(u.Path) == u.Path
+	clean := path.Clean(u.Path)
+	return !hidden && !odd && (clean == u.Path || clean+"/" == u.Path)
 }
 
 // strictQuery refuses a query that two readers could take for different ones.

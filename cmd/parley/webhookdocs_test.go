@@ -1,0 +1,99 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"parley.im/parley/xmppd/web"
+)
+
+// An inbox takes events and keeps them as they came.
+type inbox struct {
+	mu   sync.Mutex // guards what follows
+	came []*http.Request
+	body []string
+}
+
+func (b *inbox) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.came, b.body = append(b.came, r), append(b.body, string(body))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// good counts the events of a type that are genuine by the secret.
+func (b *inbox) good(t *testing.T, event, secret string) (n int) {
+	t.Helper()
+	hook, err := standardwebhooks.NewWebhook(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, r := range b.came {
+		if r.Header.Get("x-parley-event") == event && hook.Verify([]byte(b.body[i]), r.Header) == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// An integrator follows docs/webhooks.md with curl alone: what is sent arrives and is genuine.
+func TestWebhookDocs(t *testing.T) {
+	needs(t, "bash", "curl")
+	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", `webhook.allow=["127.0.0.0/8"]`, "-account", "desk", "localhost")
+	must(t, "anna@localhost\tcorrect horse 42\nben@localhost\tcorrect horse 42\n", "agent", "import", "-config", config)
+	d := startDaemon(t, dir, "SSL_CERT_FILE="+filepath.Join(dir, "tls/ca.pem"))
+	in := new(inbox)
+	receiver := receiverAt(t, dir, in)
+	key := d.newKey("-role", "admin")
+	_, port, err := net.SplitHostPort(d.https)
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := fmt.Sprintf("set -eu\nKEY=%s SECRET=%s API=https://localhost:%s/v1\ncurl() { command curl --cacert %q \"$@\"; }\n", key.ID, key.Secret, port, filepath.Join(dir, "tls/ca.pem")) +
+		strings.NewReplacer("https://shop.example/parley", receiver, "2026-11-27T09:30:00Z", time.Now().Add(-time.Hour).UTC().Format(time.RFC3339)).
+			Replace(strings.Join(blocksOf(pages(t)["docs/webhooks.md"], "sh"), "\n"))
+	place := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)
+	cmd.Dir = place
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	secretIn := func(name string) string {
+		t.Helper()
+		text, err := os.ReadFile(filepath.Join(place, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var info web.WebhookInfo
+		if err := json.Unmarshal(text, &info); err != nil || info.Secret == "" {
+			t.Fatalf("%s: %v: %s", name, err, text)
+		}
+		return info.Secret
+	}
+	first, second := secretIn("hook.json"), secretIn("rotated.json")
+	eventually(t, "the test has come", func() bool { return in.good(t, "webhook.test", first) > 0 })
+	anna := d.login("anna", "correct horse 42", "desk")
+	anna.domain = "localhost"
+	anna.in(t).send("<message to='ben@localhost' id='m1' type='chat'><body>Hello</body></message>")
+	eventually(t, "a message has come, signed with both secrets", func() bool {
+		return in.good(t, "message.created", first) > 0 && in.good(t, "message.created", second) > 0
+	})
+}
