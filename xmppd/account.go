@@ -121,8 +121,8 @@ func (s *Server) RemoveAccount(ctx context.Context, id string) {
 func (s *Server) CredentialsChanged(accountID string, g store.Agent) {
 	if a := s.accountByID(accountID); a != nil {
 		if agent := a.agent(g.Name); agent != nil {
-			agent.credentialsChanged()
-			agent.endAll(passwordChanged, nil)
+			_, older := agent.credentialsChanged()
+			end(older, passwordChanged, nil)
 		}
 	}
 }

@@ -372,9 +372,11 @@ func (g *agent) copySent(m *outgoing, o store.Ordinal) {
 }
 
 // endAll ends all sessions but one with a stream error and returns when they are over.
-func (g *agent) endAll(e wire.StreamError, but *Session) {
+func (g *agent) endAll(e wire.StreamError, but *Session) { end(g.list(), e, but) }
+
+func end(list []*Session, e wire.StreamError, but *Session) {
 	var wg sync.WaitGroup
-	for _, s := range g.list() {
+	for _, s := range list {
 		if s != but {
 			wg.Go(func() { s.end(e) })
 		}

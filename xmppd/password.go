@@ -3,6 +3,7 @@ package xmppd
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"parley.im/parley/auth"
@@ -19,12 +20,12 @@ var (
 )
 
 // credentialsChanged notes that sign-ins that have begun before now count no more, and
-// answers when now was.
-func (g *agent) credentialsChanged() (moment int64) {
+// answers when now was, and whose sessions are older: who signs in with what is new stays.
+func (g *agent) credentialsChanged() (moment int64, older []*Session) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.changed = g.account.server.moments.Add(1)
-	return g.changed
+	return g.changed, slices.Clone(g.sessions)
 }
 
 // refuses is what a sign-in that began at that moment, with that credential, is told if it
@@ -76,8 +77,9 @@ func (s *Session) register(st *wire.Stanza, c *wire.Child, set bool) {
 		s.answer(st, im.AppendRegistered(nil, s.agent.name))
 	default:
 		password, err := s.newPassword(st, c)
+		var older []*Session
 		if err == nil {
-			err = s.changePassword(password)
+			older, err = s.changePassword(password)
 		}
 		if err != nil {
 			s.refusePassword(st, err)
@@ -85,7 +87,7 @@ func (s *Session) register(st *wire.Stanza, c *wire.Child, set bool) {
 		}
 		s.log().Info("password changed")
 		s.answer(st, nil)
-		s.agent.endAll(passwordChanged, s)
+		end(older, passwordChanged, s)
 	}
 }
 
@@ -118,25 +120,25 @@ var (
 
 // changePassword replaces the password that this session signed in with. When it
 // returns without an error the new one is durable, nobody signs in with the old one,
-// and sign-ins that have begun with it come to nothing.
-func (s *Session) changePassword(password string) error {
+// and sign-ins that have begun with it come to nothing. The sessions that there were then
+// are the caller's to end.
+func (s *Session) changePassword(password string) (older []*Session, err error) {
 	if s.password == 0 {
-		return errBySecret // a stolen device must not shut its owner out
+		return nil, errBySecret // a stolen device must not shut its owner out
 	}
 	g := s.agent
 	g.account.passwords.Lock()
 	defer g.account.passwords.Unlock()
 	if g.removed.Load() || g.outdates(s.since) {
-		return errReplaced // this session is being ended
+		return nil, errReplaced // this session is being ended
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 	defer cancel()
-	err := g.account.auth.ChangePassword(ctx, g.id, g.name, s.password, password)
-	if err != nil {
-		return err
+	if err := g.account.auth.ChangePassword(ctx, g.id, g.name, s.password, password); err != nil {
+		return nil, err
 	}
-	s.since = g.credentialsChanged() // all others are older
-	return nil
+	s.since, older = g.credentialsChanged()
+	return older, nil
 }
 
 func (s *Session) refusePassword(st *wire.Stanza, err error) {
