@@ -476,6 +476,10 @@ func TestAPISignedRequests(t *testing.T) {
 		change(r)
 		want(what, r, 401)
 	}
+	mine := k
+	k.ID = other(d).ID // KIS-2: another's id with this one's secret
+	want("another key's id", signed("GET", "/v1/agents", "", later, fresh()), 401)
+	k = mine
 	want("too old", signed("GET", "/v1/agents", "", time.Now().Add(-301*time.Second), fresh()), 401)
 	want("too early", signed("GET", "/v1/agents", "", time.Now().Add(310*time.Second), fresh()), 401)
 
@@ -498,10 +502,17 @@ func TestAPISignedRequests(t *testing.T) {
 	if wait, err := strconv.Atoi(a.header.Get("Retry-After")); a.status != 503 || err != nil || wait < 200 || wait > 310 {
 		t.Errorf("captured ahead of time: %d, Retry-After %s", a.status, a.header.Get("Retry-After"))
 	}
-	other := d.newKey("-role", "owner", "-signing") // who has nothing to do with that clock
-	k = other
+	k = other(d) // who has nothing to do with that clock
 	want("another key", signed("GET", "/v1/agents", "", time.Now().Add(time.Second), fresh()), 200)
+	for _, secret := range []string{mine.Secret, k.Secret, c.key.Secret} {
+		if strings.Contains(d.log(), secret) {
+			t.Error("the log holds a secret")
+		}
+	}
 }
+
+// other is another signing key.
+func other(d *daemon) web.KeyInfo { return d.newKey("-role", "owner", "-signing") }
 
 // A token makes no keys, and a key none that is good for longer or for more than itself.
 func TestAPIKeysBegetNothingBetter(t *testing.T) {
@@ -600,6 +611,7 @@ func TestAPISettings(t *testing.T) {
 		}
 	}
 	set("7d")
+	c.ask("PATCH", "/v1/settings", `{"retention":"8d"}`, 412, nil) // with the tag of before
 	c.headers.Del("If-Match")
 	c.ask("PATCH", "/v1/settings", `{"retention":"1h"}`, 422, nil)
 	d.end(syscall.SIGKILL)
@@ -752,6 +764,17 @@ func TestAPIHeadersAndPaths(t *testing.T) {
 	} {
 		if a := at("api.desk.example", path); a.status != 404 && a.status != 422 {
 			t.Errorf("%s: %d %s %v", path, a.status, a.body, a.header["Location"])
+		}
+	}
+	// WCP-16: what a browser sends for another site's page is refused, whatever it knows.
+	for origin, want := range map[string]int{"": 422, "https://api.desk.example": 422, "https://evil.example": 403, "null": 403} {
+		r := c.request("POST", "/v1/webhooks", "{}")
+		r.Host = "api.desk.example"
+		if origin != "" {
+			r.Header.Set("Origin", origin)
+		}
+		if a := c.send(r); a.status != want {
+			t.Errorf("POST from a page of %q: %d %s, want %d", origin, a.status, a.body, want)
 		}
 	}
 	r := c.request("PUT", "/v1/account", "{}")

@@ -104,8 +104,7 @@ func TestAPIDocs(t *testing.T) {
 	script := fmt.Sprintf(`set -eu
 parley() { command=$1 sub=$2; shift 2; %s=1 %q "$command" "$sub" -config %q "$@"; }
 curl() { command curl --cacert %q --resolve desk.example:%s:127.0.0.1 "$@"; }
-CONVERSATION=%s
-`, beParley, binary, filepath.Join(d.dir, "parley.toml"), filepath.Join(d.dir, "tls/ca.pem"), port, d.direct()) +
+`, beParley, binary, filepath.Join(d.dir, "parley.toml"), filepath.Join(d.dir, "tls/ca.pem"), port) +
 		strings.ReplaceAll(strings.Join(blocksOf(page, "sh"), "\n"), ":8443/", ":"+port+"/") +
 		fmt.Sprintf("\nexport API KEY2 SECRET2 SSL_CERT_FILE=%q\ngo build -o example %q\nHTTPS_PROXY=%s ./example\n", filepath.Join(d.dir, "tls/ca.pem"), example, tunnel(t))
 	cmd := exec.CommandContext(t.Context(), "bash", "-c", script)

@@ -75,7 +75,7 @@ func makeFile(t *testing.T, path string, migrations []string, schema int, conten
 // everything goes on from there.
 func TestEarlierSchemas(t *testing.T) {
 	newest := len(scripts(t, "migrations"))
-	for _, schema := range []int{1, 2, 3} {
+	for schema := 1; schema < len(scripts(t, "migrations")); schema++ {
 		t.Run(fmt.Sprint(schema), func(t *testing.T) {
 			f := earlierFiles(t, schema)
 			f.open()

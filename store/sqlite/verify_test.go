@@ -37,6 +37,7 @@ func everything(f *files) {
 			EndpointOptions: store.EndpointOptions{Thin: true}}),
 		f.store.Advance(ctx, store.Progress{Endpoint: "wh_1", Attempts: []store.Attempt{
 			{ID: "dlv_1", Ordinal: o, Conversation: c.ID(), At: time.Now(), Answer: []byte("no")}}}),
+		f.store.AddAPIKey(ctx, store.APIKey{ID: "ak_desk_x", Role: "admin", Created: time.Now(), Secret: []byte("s")}),
 		f.store.KeepOwn(ctx, store.Own{Agent: anna, Part: store.OwnContacts, Name: "ben", Value: []byte("v")}),
 		f.store.KeepOwn(ctx, store.Own{Agent: ben, Part: store.OwnContacts, Name: "anna", Value: []byte("v")}),
 		f.store.SaveResumes(ctx, []store.Resume{{ID: "r1", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte("s")}}),
@@ -111,6 +112,7 @@ func TestVerifyTellsWhatIsAffected(t *testing.T) {
 		{name: "a webhook's secret", sql: "UPDATE endpoint SET secret = zeroblob(60)", want: []string{"the secret of webhook wh_1"}},
 		{name: "a webhook's options", sql: "UPDATE endpoint SET options = zeroblob(60)", want: []string{`options of endpoint "wh_1"`}},
 		{name: "a webhook's cursor", sql: "UPDATE endpoint SET cursor = 1000", want: []string{"webhook wh_1: it was told of all up to record 1000"}},
+		{name: "a key of the API", sql: "UPDATE api_key SET sealed = zeroblob(60)", want: []string{"ak_desk_x"}},
 		{name: "an answer", sql: "UPDATE attempt SET answer = zeroblob(60)", want: []string{"delivery log of webhook wh_1 (1): dlv_1"}},
 		{name: "a secret of the account", sql: "UPDATE secret SET sealed = zeroblob(60) WHERE name = 'token'", want: []string{`secret "token" of the account`}},
 		{name: "the anchor", keys: "UPDATE meta SET value = 'AAAA' WHERE name = 'anchor'", want: []string{"knows of the log"}},

@@ -33,6 +33,11 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if a.describe(w, r) {
 		return
 	}
+	// WCP-16: a browser that has kept somebody's password is not led here by another site's page.
+	if err := a.sameOrigin.Check(r); err != nil {
+		forbidden("a page of another origin does not ask for anything here").write(w)
+		return
+	}
 	if refused := a.serve(w, r); refused != nil {
 		if r.Body != http.NoBody {
 			w.Header().Set("Connection", "close") // or net/http waits for the rest of the body before it answers

@@ -83,23 +83,24 @@ type Config struct {
 
 // An API answers requests. It is safe for concurrent use.
 type API struct {
-	cfg      Config
-	inst     Installation
-	log      *slog.Logger
-	now      func() time.Time
-	started  time.Time
-	mux      *http.ServeMux
-	routes   map[string]string // operations by the mux's patterns
-	huma     huma.API
-	json     []byte   // the description
-	yaml     []byte   // the same
-	requests *windows // by key
-	failures *windows // by address: who could not say who they are
-	nonces   nonces
-	running  chan struct{} // requests that are worked on
-	claims   chan struct{} // bodies of signed requests that are read
-	settings sync.Mutex    // held while settings change
-	run      string        // tells this run of the program from others
+	cfg        Config
+	inst       Installation
+	log        *slog.Logger
+	now        func() time.Time
+	started    time.Time
+	mux        *http.ServeMux
+	routes     map[string]string // operations by the mux's patterns
+	huma       huma.API
+	json       []byte   // the description
+	yaml       []byte   // the same
+	requests   *windows // by key
+	failures   *windows // by address: who could not say who they are
+	nonces     nonces
+	running    chan struct{} // requests that are worked on
+	claims     chan struct{} // bodies of signed requests that are read
+	sameOrigin http.CrossOriginProtection
+	settings   sync.Mutex // held while settings change
+	run        string     // tells this run of the program from others
 }
 
 // New makes an API. It panics when a route has no line in the table of permissions.
