@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,4 +81,15 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 	if err := os.Chmod(path, mode); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A second server on the same folders is refused with a sentence, and the first goes on.
+func TestSecondServerIsRefused(t *testing.T) {
+	d := healthy(t)
+	anna := d.login("anna", "correct horse 42", "desk").in(t)
+	_, prose, err := typed(t, "", "serve", "-config", filepath.Join(d.dir, "parley.toml"))
+	if err == nil || exitCode(err) != 1 || !strings.Contains(prose, fmt.Sprintf("in use by process %d", d.cmd.Process.Pid)) {
+		t.Errorf("a second server: %v: %s", err, prose)
+	}
+	anna.lives()
 }

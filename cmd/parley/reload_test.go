@@ -290,6 +290,15 @@ func TestReloadAccounts(t *testing.T) {
 	mia.in(t)
 	j.lives()
 
+	// The operator's command ends an account's streams at once, and takes no signal.
+	must(t, "", "account", "disable", "help", "-config", config)
+	if e := j.until("a stream error", func(e *tree) bool { return e.name.Local == "error" }); e.child("system-shutdown") == nil {
+		t.Errorf("the stream of an account that was disabled by command ends with %s", e)
+	}
+	turnedAway("disabled by command")
+	must(t, "", "account", "enable", "help", "-config", config)
+	j = dora.in(t)
+
 	// The file is gone, and so is the account.
 	if err := os.Remove(filepath.Join(d.dir, "accounts.d/help.toml")); err != nil {
 		t.Fatal(err)

@@ -56,7 +56,7 @@ func (b *inbox) good(t *testing.T, event, secret string) (n int) {
 
 // An integrator follows docs/webhooks.md with curl alone: what is sent arrives and is genuine.
 func TestWebhookDocs(t *testing.T) {
-	needs(t, "bash", "curl")
+	needs(t, "bash", "curl", "python3")
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", `webhook.allow=["127.0.0.0/8"]`, "-account", "desk", "localhost")
 	must(t, "anna@localhost\tcorrect horse 42\nben@localhost\tcorrect horse 42\n", "agent", "import", "-config", config)
 	d := startDaemon(t, dir, "SSL_CERT_FILE="+filepath.Join(dir, "tls/ca.pem"))
@@ -96,4 +96,39 @@ func TestWebhookDocs(t *testing.T) {
 	eventually(t, "a message has come, signed with both secrets", func() bool {
 		return in.good(t, "message.created", first) > 0 && in.good(t, "message.created", second) > 0
 	})
+	token := strings.TrimSpace(must(t, "", "account", "show", "-secret", "desk", "-config", config))
+	in.inPython(t, second, token)
+}
+
+// inPython checks an event as the page shows it for Python.
+func (b *inbox) inPython(t *testing.T, secret, token string) {
+	t.Helper()
+	b.mu.Lock()
+	r, body := b.came[len(b.came)-1], b.body[len(b.body)-1]
+	b.mu.Unlock()
+	headers := make(map[string]string)
+	for name := range r.Header {
+		headers[strings.ToLower(name)] = r.Header.Get(name)
+	}
+	given, err := json.Marshal(map[string]any{"secret": secret, "token": token, "headers": headers, "body": body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	samples := blocksOf(pages(t)["docs/webhooks.md"], "python")
+	if len(samples) != 2 {
+		t.Fatalf("%d samples in Python, want 2", len(samples))
+	}
+	program := samples[0] + `
+import json, sys
+given = json.load(sys.stdin)
+secret, token, headers, body = given["secret"], given["token"], given["headers"], given["body"].encode()
+other = body.replace(b"message", b"massage", 1)
+print(genuine(secret, headers, body), genuine(secret, headers, other), genuine(secret[:-4] + "AAA=", headers, body))
+print(` + strings.TrimSpace(samples[1]) + ")\n"
+	cmd := exec.CommandContext(t.Context(), "python3", "-c", program)
+	cmd.Stdin = strings.NewReader(string(given))
+	out, err := cmd.CombinedOutput()
+	if err != nil || string(out) != "True False False\nTrue\n" {
+		t.Errorf("in Python: %v\n%s", err, out)
+	}
 }

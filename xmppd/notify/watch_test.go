@@ -98,9 +98,9 @@ func TestAlertsAreMailed(t *testing.T) {
 	defer func() { d.stop() }()
 	began := time.Now()
 	d.happens(store.KindAgentAvailable, `{"agent":{"jid":"anna@desk.example"}}`)
-	d.happens(store.KindPolicyChanged, `{"policy":{"password_length":{"before":8,"after":12}}}`)
+	d.happens(store.KindPolicyChanged, `{"changes":[{"option":"auth.password_length","before":8,"after":12}]}`)
 	m := d.box.Next()
-	if m.Subject != "[desk.example] desk: the security policy was changed" || !strings.Contains(m.Text, "policy.password_length.after: 12\n  policy.password_length.before: 8\n") {
+	if m.Subject != "[desk.example] desk: the security policy was changed" || !strings.Contains(m.Text, "changes.after: 12\n  changes.before: 8\n  changes.option: auth.password_length\n") {
 		t.Errorf("%s\n%s", m.Subject, m.Text)
 	}
 	if took := time.Since(began); took > 2*time.Minute {
