@@ -12,6 +12,7 @@ import (
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -315,7 +316,7 @@ func (m *outgoing) committed() {
 // dispatcher along, and with it everybody else: the message is in the log.
 func (m *outgoing) decided() {
 	if p := recover(); p != nil {
-		logPanic(m.session.log(), p)
+		panics.Log(m.session.log(), p)
 	}
 	if m.room != nil {
 		m.room.leave(&m.turn)

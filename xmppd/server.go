@@ -15,6 +15,7 @@ import (
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -201,7 +202,7 @@ func (s *Server) greet(conn net.Conn, l *Port, release func()) {
 	log := s.log.With("peer", conn.RemoteAddr().String())
 	defer func() {
 		if p := recover(); p != nil {
-			logPanic(log, p)
+			panics.Log(log, p)
 			s.drop(conn)
 		}
 	}()

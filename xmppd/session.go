@@ -3,15 +3,14 @@ package xmppd
 import (
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -102,7 +101,7 @@ func (s *Session) run(e *epoch) {
 func (s *Session) read(e *epoch) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			logPanic(s.log(), p)
+			panics.Log(s.log(), p)
 			err = wire.StreamError{Condition: wire.InternalServerError}
 		}
 	}()
@@ -351,10 +350,6 @@ func (s *Server) forget(c net.Conn) {
 	s.mu.Lock()
 	delete(s.conns, c)
 	s.mu.Unlock()
-}
-
-func logPanic(log *slog.Logger, p any) {
-	log.Error("panic", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
 // internalError logs what went wrong under an id and tells the peer the id only.

@@ -3,6 +3,8 @@ package xmppd
 import (
 	"sync"
 	"time"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 // writers are the goroutines that write for all sessions. One is borrowed for as
@@ -113,7 +115,7 @@ func (p *writers) work(j job) {
 func (w *worker) run(s *Session) {
 	defer func() {
 		if p := recover(); p != nil {
-			logPanic(s.log(), p)
+			panics.Log(s.log(), p)
 			s.mu.Lock()
 			s.cut, s.out.writing = true, false
 			s.out.pulls = nil

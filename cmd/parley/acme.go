@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/crypto/acme/autocert"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/xmppd/panics"
 )
 
 // acmeWaits are how long it takes until an authority is asked again that refused a name: the
@@ -127,8 +129,11 @@ func (k *acmeKeys) get(ctx context.Context, name string) error {
 	// It ends by itself within five minutes: autocert cannot be told to stop. After ctx it
 	// does nothing but wait, since nothing is asked any more.
 	go func() {
-		_, err := k.manager.GetCertificate(&tls.ClientHelloInfo{
-			ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, // that is: with an ECDSA key
+		err := errors.New("asking the authority broke: the log has more")
+		panics.Catch(k.log, func() {
+			_, err = k.manager.GetCertificate(&tls.ClientHelloInfo{
+				ServerName: name, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}, // that is: with an ECDSA key
+			})
 		})
 		done <- err
 	}()

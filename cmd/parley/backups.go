@@ -17,6 +17,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
 	"parley.im/parley/store/backup"
+	"parley.im/parley/xmppd/panics"
 )
 
 // backupConfig is what the configuration says of copies; nil where it wants none.
@@ -128,7 +129,7 @@ func (s *server) runBackups(ctx context.Context) (stop func()) {
 		var running sync.WaitGroup
 		defer running.Wait()
 		running.Go(func() { s.inst.backups.Run(ctx) })
-		running.Go(func() { s.tellStale(ctx) })
+		running.Go(func() { panics.Keep(ctx, s.log, "stale copies", s.tellStale) })
 	}()
 	return func() {
 		cancel()

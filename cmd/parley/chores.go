@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"log/slog"
 	"sync"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 // Chores are what commands have begun and nobody waits for. They end with the
@@ -15,8 +18,9 @@ type chores struct {
 	closed bool
 }
 
-// start runs do beside its caller, unless the installation is closing.
-func (c *chores) start(do func(context.Context)) {
+// start runs do beside its caller, unless the installation is closing. Where it breaks, that
+// is logged, and the server goes on.
+func (c *chores) start(log *slog.Logger, do func(context.Context)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
@@ -26,7 +30,7 @@ func (c *chores) start(do func(context.Context)) {
 		c.ctx, c.cancel = context.WithCancel(context.Background())
 	}
 	ctx := c.ctx
-	c.wg.Go(func() { do(ctx) })
+	c.wg.Go(func() { panics.Catch(log, func() { do(ctx) }) })
 }
 
 // end stops them, and returns when they have ended. It may be called twice.

@@ -17,6 +17,7 @@ var layers = map[string]int{
 	"auth/scram":        1,
 	"store/seal":        1,
 	"conf":              1,
+	"xmppd/panics":      1,
 	"store/storetest":   1, // tests only
 	"store/sqlite/conn": 1,
 	"store/keys":        2,

@@ -11,6 +11,7 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/xmppd/notify"
+	"parley.im/parley/xmppd/panics"
 )
 
 // mailConfig is what [mail] says.
@@ -94,7 +95,7 @@ func guarded(log *slog.Logger, next http.Handler) http.Handler {
 			case http.ErrAbortHandler: // an answer is broken off on purpose
 				panic(p)
 			}
-			notify.Log(log, p)
+			panics.Log(log, p)
 			// Where the answer has begun, this says nothing any more: the connection ends.
 			http.Error(w, "something went wrong here", http.StatusInternalServerError)
 		}()

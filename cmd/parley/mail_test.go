@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -99,7 +100,8 @@ func TestPanicsAreMailed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := newServer(t.Context(), f, slog.New(slog.NewTextHandler(t.Output(), nil)), realWorld)
+	var logged bytes.Buffer // read when the server has ended
+	s, err := newServer(t.Context(), f, slog.New(slog.NewTextHandler(&logged, nil)), realWorld)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,6 +113,10 @@ func TestPanicsAreMailed(t *testing.T) {
 		stop()
 		if err := <-ended; err != nil {
 			t.Error(err)
+		}
+		// I7
+		if text := logged.String(); strings.Count(text, "msg=panic ") != 2 || strings.Contains(text, "4111") {
+			t.Errorf("the log has\n%s", text)
 		}
 	}()
 	d := &daemon{t: t, dir: dir, tls: s.xmppOn[0].Addr().String(), https: s.httpsOn[0].Addr().String()}

@@ -227,7 +227,7 @@ func isConstant(e ast.Expr) bool {
 	case *ast.BasicLit:
 		return true
 	case *ast.Ident:
-		return e.Name[0] >= 'A' && e.Name[0] <= 'Z' // notify.Panicked
+		return e.Name[0] >= 'A' && e.Name[0] <= 'Z' // panics.Message
 	}
 	return false
 }

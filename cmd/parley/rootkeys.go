@@ -138,7 +138,7 @@ func (o *operator) rotateRoot(r *http.Request) (any, error) {
 	if !begun {
 		return done, nil
 	}
-	o.inst.chores.start(func(ctx context.Context) {
+	o.inst.chores.start(o.inst.log, func(ctx context.Context) {
 		if err := o.inst.rewrapBy(ctx, target); err != nil && ctx.Err() == nil {
 			o.inst.log.Error("not all keys are wrapped by the new root key; both are needed", "err", err)
 		}
@@ -151,7 +151,7 @@ func (o *operator) rotateAccountKey(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.inst.chores.start(func(ctx context.Context) {
+	o.inst.chores.start(o.inst.log, func(ctx context.Context) {
 		if err := a.keys.Rotate(ctx); err != nil && ctx.Err() == nil {
 			o.inst.log.Error("the account's key is not replaced", "account", a.id, "err", err)
 		}

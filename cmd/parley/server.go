@@ -16,6 +16,7 @@ import (
 	"parley.im/parley/xmppd"
 	"parley.im/parley/xmppd/hook"
 	"parley.im/parley/xmppd/notify"
+	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -250,15 +251,20 @@ func (s *server) start(ctx context.Context, a *account) error {
 	hooks, stop := context.WithCancel(context.Background())
 	v := &service{stop: stop, done: make(chan struct{})}
 	var working sync.WaitGroup
+	log := s.log.With("account", a.id)
 	working.Go(func() {
-		if err := s.notes.Run(hooks, notify.Account{ID: a.id, Domain: a.domain, Store: a.store}); err != nil {
-			s.log.Error("alerts are not mailed", "account", a.id, "err", err)
-		}
+		panics.Keep(hooks, log, "mail", func(ctx context.Context) {
+			if err := s.notes.Run(ctx, notify.Account{ID: a.id, Domain: a.domain, Store: a.store}); err != nil {
+				log.Error("alerts are not mailed", "err", err)
+			}
+		})
 	})
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
 		defer working.Wait()
-		s.hooks.Run(hooks, hook.Account{ID: a.id, Domain: a.domain, Store: a.store, Keep: a.keep})
+		panics.Keep(hooks, log, "webhooks", func(ctx context.Context) {
+			s.hooks.Run(ctx, hook.Account{ID: a.id, Domain: a.domain, Store: a.store, Keep: a.keep})
+		})
 	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -304,15 +310,18 @@ func (s *server) run(ctx context.Context) error {
 	serving.Go(func() { errs <- s.inst.serveControl(control, s.control) })
 	upkeep, stopUpkeep := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopUpkeep()
-	serving.Go(func() { s.rotateKeys(upkeep) })
-	serving.Go(func() { s.watch.run(upkeep) })
-	if s.acme != nil {
-		serving.Go(func() { s.acme.run(upkeep) })
+	keep := func(part string, run func(context.Context)) {
+		serving.Go(func() { panics.Keep(upkeep, s.log, part, run) })
 	}
-	serving.Go(func() { s.keepAudits(upkeep) })
-	serving.Go(func() { s.notes.RunPanics(upkeep) })
-	serving.Go(func() { s.inst.retention.run(upkeep) })
-	serving.Go(func() { s.careForRoot(upkeep) })
+	keep("keys", s.rotateKeys)
+	keep("certificates", s.watch.run)
+	if s.acme != nil {
+		keep("acme", s.acme.run)
+	}
+	keep("audit", s.keepAudits)
+	keep("panics", s.notes.RunPanics)
+	keep("retention", s.inst.retention.run)
+	keep("root key", s.careForRoot)
 	stopBackups := s.runBackups(ctx)
 	s.sayReady()
 

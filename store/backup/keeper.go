@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"filippo.io/age"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 // A Config says what is copied, where to, and how often.
@@ -95,9 +97,14 @@ func (k *Keeper) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	defer running.Wait()
 	for _, c := range k.couriers {
-		running.Go(func() { c.run(ctx) })
+		running.Go(func() { panics.Keep(ctx, k.log, "courier", c.run) })
 	}
-	running.Go(func() { k.watch(ctx) })
+	running.Go(func() { panics.Keep(ctx, k.log, "watch", k.watch) })
+	panics.Keep(ctx, k.log, "copies", k.makeAll)
+}
+
+// makeAll makes copies when it is time, and when it is woken.
+func (k *Keeper) makeAll(ctx context.Context) {
 	t := time.NewTicker(k.cfg.Every)
 	defer t.Stop()
 	for {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/panics"
 )
 
 // A feed is one account's endpoints at work. All fields belong to run.
@@ -21,6 +22,8 @@ type feed struct {
 	workers map[string]*worker
 	token   atomic.Pointer[store.Token] // shared by the workers; set by refresh
 	wg      sync.WaitGroup
+
+	patience map[string]*panics.Patience // with workers that break, by endpoint
 }
 
 // listAgain is the pause before the list of endpoints is asked for again; it grows.
@@ -31,6 +34,8 @@ const (
 
 func (f *feed) run(ctx context.Context, reload <-chan struct{}) {
 	defer f.wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel() // of workers, also where this breaks
 	news := make(chan struct{}, 1)
 	defer f.account.Store.Watch(news)()
 	again, wait := time.NewTimer(0), listAgain
@@ -96,12 +101,25 @@ func (f *feed) refresh(ctx context.Context) error {
 	}
 	for id, e := range wanted {
 		if f.workers[id] == nil {
-			w := newWorker(f, e)
+			w, p := newWorker(f, e), f.patience[id]
+			if p == nil {
+				p = new(panics.Patience)
+				f.patience[id] = p
+			}
 			f.workers[id] = w
-			f.wg.Go(func() { w.run(ctx) })
+			f.wg.Go(func() { f.serve(ctx, w, p) })
 		}
 	}
 	return nil
+}
+
+// serve is a worker's life. When it breaks, another one goes on from what the store knows.
+// Each event is made ready and sent by itself (prepare, attempt), so that one which nobody
+// thought of costs itself alone.
+func (f *feed) serve(ctx context.Context, w *worker, p *panics.Patience) {
+	if panics.Catch(w.log, func() { w.run(ctx) }) && p.Rest(ctx, w.log) {
+		f.s.Reload(f.account.ID)
+	}
 }
 
 func (f *feed) enabled(ctx context.Context) (map[string]store.Endpoint, error) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/panics"
 )
 
 // pause follows what the store could not do, and tellAgain is how often the log tells of it:
@@ -73,17 +74,28 @@ func (w *worker) fill(ctx context.Context) bool {
 
 // prepare renders an entry, and says whether that can be sent.
 func (w *worker) prepare(j *job, e *store.Entry) bool {
-	j.event = &event{
-		ordinal: e.Ordinal, conversation: e.Conversation, name: e.Kind.Event(), id: w.account.eventID(e.Ordinal),
-	}
+	j.event = &event{ordinal: e.Ordinal, conversation: e.Conversation, name: e.Kind.Event()}
 	if e.Tampered {
 		return false // the store has told of it
 	}
 	var err error
-	if j.event.body, err = w.shape.render(w.account, e); err != nil {
+	j.broke = panics.Catch(w.log, func() {
+		j.event.id = w.account.eventID(e.Ordinal)
+		j.event.body, err = w.shape.render(w.account, e)
+	})
+	if err != nil {
 		w.log.Error("record cannot be sent as a webhook", "id", e.Ordinal, "err", err)
 	}
-	return err == nil
+	return err == nil && !j.broke
+}
+
+// attempt tries to deliver a job's event. Where that breaks it has failed: it is tried again.
+func (w *worker) attempt(j *job) (o outcome) {
+	if panics.Catch(w.log, func() { o = w.poster.post(w.requests, j.event, j.attempt+1) }) {
+		now := time.Now()
+		o = outcome{id: deliveryID(now), at: now, problem: errBroke.Error()}
+	}
+	return o
 }
 
 // deaf is what follows when the log cannot be read: another try, and a line now and then.
@@ -124,7 +136,7 @@ func (w *worker) launch(ctx context.Context) {
 		}
 		j.flying = true
 		w.flying++
-		w.wg.Go(func() { w.results <- result{j, w.poster.post(w.requests, j.event, j.attempt+1)} })
+		w.wg.Go(func() { w.results <- result{j, w.attempt(j)} })
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 // A Sender delivers webhooks for any number of accounts.
@@ -42,6 +44,8 @@ func (s *Sender) Run(ctx context.Context, a Account) {
 		log:     s.c.Log.With("account", a.ID),
 		tail:    &tail{store: a.Store},
 		workers: make(map[string]*worker),
+
+		patience: make(map[string]*panics.Patience),
 	}
 	f.run(ctx, s.reload(a.ID))
 }

@@ -96,10 +96,14 @@ func (w *worker) failed(ctx context.Context, j *job, o *outcome, now time.Time) 
 // change one byte of the store silence every alarm. It is a dead letter: should the store be
 // mended from a copy, 'webhook replay' sends it.
 func (w *worker) passBy(j *job, now time.Time) {
-	w.s.Stats.Unreadable.Add(1)
+	why := "not sent: a mistake in the server, which its log tells of"
+	if !j.broke {
+		why = "not sent: the record was changed outside the server"
+		w.s.Stats.Unreadable.Add(1)
+	}
 	w.progress.Attempts = append(w.progress.Attempts, store.Attempt{
 		ID: deliveryID(now), Endpoint: w.endpoint.ID, Ordinal: j.ordinal, Conversation: j.conversation, Event: j.event.name,
-		Number: j.attempt, At: now, Err: "not sent: the record was changed outside the server",
+		Number: j.attempt, At: now, Err: why,
 	})
 	if j.first.IsZero() {
 		j.first = now

@@ -81,6 +81,7 @@ type job struct {
 	flying  bool
 	settled bool   // delivered, given up, or in a Retry
 	event   *event // nil for a row that is not in flight
+	broke   bool   // making it ready did
 }
 
 type result struct {
@@ -125,6 +126,7 @@ func (w *worker) stop() {
 func (w *worker) run(ctx context.Context) {
 	defer close(w.done)
 	defer w.poster.close()
+	defer w.wg.Wait()
 	defer w.abort()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -2,13 +2,13 @@ package notify
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"regexp"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"time"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 // A Panic is a programmer's mistake that was caught.
@@ -22,9 +22,6 @@ type Panic struct {
 	Host  string
 	Count int
 }
-
-// Panicked is the message under which all parts log a panic, with the keys err and stack.
-const Panicked = "panic"
 
 // Handler passes records on, and has those of panics mailed: wherever one is caught it is
 // logged, so this is the one place that sees them all.
@@ -40,7 +37,7 @@ type handler struct {
 
 // Handle implements slog.Handler.
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
-	if r.Message == Panicked && r.Level >= slog.LevelError {
+	if r.Message == panics.Message && r.Level >= slog.LevelError {
 		h.n.panicked(&r, h.version)
 	}
 	return h.Handler.Handle(ctx, r)
@@ -75,16 +72,12 @@ func (n *Notifier) panicked(r *slog.Record, version string) {
 	}
 }
 
-// runtimes are the texts of the Go runtime that hold nothing but numbers and types.
-var runtimes = regexp.MustCompile(`^runtime error: (index out of range|slice bounds out of range|invalid memory address|integer divide by zero|` +
-	`makeslice: |hash of unhashable type|comparing uncomparable type|cannot convert slice)[\[\]0-9a-zA-Z:.,*() -]{0,120}$`)
-
 // reason is what may be told of a panic's value: it could quote what somebody wrote. WCP-11
 func reason(text string) string {
-	if runtimes.MatchString(text) {
+	if panics.Harmless(text) {
 		return text
 	}
-	return "(what it said is in the server's log)"
+	return "(what it says is not told)"
 }
 
 var (
@@ -114,9 +107,4 @@ func frames(stack string) (list []string) {
 		}
 	}
 	return slices.Clip(list)
-}
-
-// Log logs a panic's value, as a deferred function has recovered it, so that it is mailed.
-func Log(log *slog.Logger, value any) {
-	log.Error(Panicked, "err", fmt.Sprint(value), "stack", string(debug.Stack()))
 }

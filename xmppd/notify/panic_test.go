@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"parley.im/parley/xmppd/notify/postbox"
+	"parley.im/parley/xmppd/panics"
 )
 
 // inner breaks, with somebody's words at hand.
@@ -20,12 +21,6 @@ func inner(words string, n int) string {
 		return inner(words, n-1)
 	}
 	return words[len(words)+1:]
-}
-
-// caught logs what do panics with, as sessions do.
-func caught(log *slog.Logger, do func()) {
-	defer func() { Log(log, recover()) }()
-	do()
 }
 
 // WCP-11: a panic is mailed within 60 seconds, with its stack and without a word of what
@@ -44,7 +39,7 @@ func TestPanicsAreMailed(t *testing.T) {
 	log := slog.New(n.Handler(slog.NewJSONHandler(&out, nil), "parley v1")).With("session", "s1", "agent", "anna@desk.example").WithGroup("g")
 	log.Info("signed in")
 	began := time.Now()
-	caught(log, func() { _ = inner("my card number is 4111", 2) })
+	panics.Catch(log, func() { _ = inner("my card number is 4111", 2) })
 	m := box.Next()
 	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %v", took)
@@ -63,7 +58,7 @@ func TestPanicsAreMailed(t *testing.T) {
 	}
 
 	for range 100 {
-		caught(log, func() { panic(fmt.Sprintf("cannot send %q to %s", "my card number", "anna@desk.example")) })
+		panics.Catch(log, func() { panic(fmt.Sprintf("cannot send %q to %s", "my card number", "anna@desk.example")) })
 	}
 	total := 0
 	for total < panicsMax {

@@ -4,14 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"path"
-	"runtime/debug"
 	"strings"
 	"time"
+
+	"parley.im/parley/xmppd/panics"
 )
 
 const (
@@ -184,7 +184,7 @@ func (a *API) survive(w http.ResponseWriter) {
 		panic(v)
 	}
 	id := randomID()
-	a.log.Error("panic", "id", id, "err", fmt.Sprint(v), "stack", string(debug.Stack()))
+	panics.Log(a.log.With("id", id), v)
 	(&Refusal{Status: http.StatusInternalServerError, Text: "something is wrong with the server; its log says more under " + id}).write(w)
 }
 
