@@ -32,6 +32,20 @@ var deeds = map[string]deed{
 	"DELETE /v1/accounts/{account}":       {action: "account.delete", wide: true}, // its own log goes with it
 	"POST /v1/accounts/{account}/reissue": {action: "account.reissue"},
 	"POST /v1/import":                     {action: "agents.import"},
+
+	"PUT /v1/accounts/{account}/hold":                                 {action: "account.hold"},
+	"DELETE /v1/accounts/{account}/hold":                              {action: "account.release"},
+	"PUT /v1/accounts/{account}/conversations/{conversation}/hold":    {action: "conversation.hold"},
+	"DELETE /v1/accounts/{account}/conversations/{conversation}/hold": {action: "conversation.release"},
+
+	// It changes nothing; but that somebody has looked is worth proving later.
+	"POST /v1/accounts/{account}/verify": {action: "account.verify"},
+	"POST /v1/accounts/{account}/accept": {action: "account.accept"},
+
+	"POST /v1/keys/root":                     {action: "rootkey.rotate"}, // tells nothing of the key
+	"POST /v1/keys/copy":                     {action: "rootkey.confirm-copy"},
+	"POST /v1/accounts/{account}/rotate-key": {action: "account.rotate-key"},
+	"POST /v1/backups":                       {action: "backup.create", tell: []string{"full"}},
 }
 
 // recorded lets do answer a request that matched pattern, with a record around it if it
@@ -47,7 +61,11 @@ func (o *operator) recorded(pattern string, r *http.Request, do func(*http.Reque
 	}
 	fields := peek(r)
 	account := r.PathValue("account")
-	rec := audit.Record{Action: d.name(fields), Object: objectOf(account, ""), Detail: d.details(fields)}
+	about := ""
+	if n := r.PathValue("conversation"); n != "" {
+		about = web.Prefix + "conversations/" + n
+	}
+	rec := audit.Record{Action: d.name(fields), Object: objectOf(account, about), Detail: d.details(fields)}
 	if d.wide || o.inst.config().At(account) == "" {
 		account = ""
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 )
 
 // handleHolds registers the commands about holds. That one was set or ended is logged as
@@ -38,6 +39,8 @@ func (o *operator) setHold(begin bool) func(*http.Request) (any, error) {
 			}
 			if in.Until.IsZero() {
 				in.Until = store.Forever
+			} else {
+				audit.Tell(r.Context(), "until", in.Until.UTC().Format(time.RFC3339))
 			}
 			if !in.Until.After(o.inst.now()) {
 				return nil, refuse("the hold would have ended on %s", in.Until.UTC().Format(time.DateTime))

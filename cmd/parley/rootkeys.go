@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/seal"
 )
@@ -172,6 +173,7 @@ func (o *operator) confirmCopy(r *http.Request) (any, error) {
 	root, other := o.inst.root.ofAccount()
 	for _, k := range []seal.Key{root, other} {
 		if k != (seal.Key{}) && strings.HasPrefix(keys.Fingerprint(k), seen) {
+			audit.Tell(r.Context(), "fingerprint", seen[:8]) // what is typed wrongly may be anything, the key itself included
 			return done, keys.ConfirmCopy(o.inst.root.dir, k, o.inst.now())
 		}
 	}

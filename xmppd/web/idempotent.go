@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"net/http"
 	"strings"
+
+	"parley.im/parley/store/audit"
 )
 
 const (
@@ -27,33 +29,52 @@ type kept struct {
 // idempotent answers a POST with an idempotency key once: the second one with the same
 // key gets what the first got, for a day, also after a restart
 // (draft-ietf-httpapi-idempotency-key-header).
-func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body []byte) {
+func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body []byte) *Refusal {
 	name := r.Header.Get(idempotencyHeader)
 	_, pattern := a.mux.Handler(r)
-	p, known := permissions[a.routes[pattern]]
+	id := a.routes[pattern]
+	p, known := permissions[id]
 	if name == "" || r.Method != http.MethodPost || !known || c.may(p) != nil {
 		a.dispatch(w, r, c)
-		return
+		return nil
 	}
 	if len(name) > idempotencyMax {
-		refuse("the idempotency key has more than %d bytes", idempotencyMax).write(w)
-		return
+		return refuse("the idempotency key has more than %d bytes", idempotencyMax)
 	}
 	key := hashOf(c.key, name)
 	claim := kept{Run: a.run, Request: hashOf(r.Method, r.URL.RequestURI(), string(body), c.role.String(), strings.Join(c.scopes, " "))}
 	before, err := a.claim(r.Context(), c, key, claim)
 	if err != nil {
-		refusalOf(a.problem(err)).write(w)
-		return
+		return refusalOf(a.problem(err))
 	}
 	if before != nil {
-		before.answer(w, claim)
-		return
+		return a.repeat(w, r, c, id, before, claim)
 	}
 	rec := &recorder{ResponseWriter: w}
 	defer a.settle(context.WithoutCancel(r.Context()), c, key, claim, rec)
 	// What the handler does is kept even if the caller hangs up.
 	a.dispatch(rec, r.WithContext(context.WithoutCancel(r.Context())), c)
+	return nil
+}
+
+// repeat answers again what was answered. That shows a secret once more, so it has a record of
+// its own (WCP-10), which says that nothing was done this time.
+func (a *API) repeat(w http.ResponseWriter, r *http.Request, c *caller, id string, before *kept, now kept) *Refusal {
+	if refused := before.refused(now); refused != nil {
+		return refused
+	}
+	if permissions[id].audited {
+		c.path = r.URL.Path
+		err := a.inst.Audit(r.Context(), c.deed(id), func(ctx context.Context) error {
+			audit.Tell(ctx, "repeated", "true")
+			return nil
+		})
+		if err != nil {
+			return refusalOf(a.problem(err))
+		}
+	}
+	before.answer(w)
+	return nil
 }
 
 // settle keeps what was answered, and answers. Whoever was refused may try again; where
@@ -92,25 +113,28 @@ func (a *API) claim(ctx context.Context, c *caller, key [32]byte, claim kept) (*
 	return before, json.Unmarshal(old, before)
 }
 
-// answer repeats what was answered.
-func (k *kept) answer(w http.ResponseWriter, now kept) {
+// refused says why what was answered is not an answer to this request.
+func (k *kept) refused(now kept) *Refusal {
 	switch {
 	case k.Request != now.Request:
-		refuse("the idempotency key was used for another request").write(w)
+		return refuse("the idempotency key was used for another request")
 	case k.Status == 0 && k.Run == now.Run:
-		conflict("the first request with this idempotency key is being worked on").write(w)
+		return conflict("the first request with this idempotency key is being worked on")
 	case k.Status == 0:
-		conflict("it is not known what came of the first request with this idempotency key").
-			hint("look whether it was done; if not, send it with another key").write(w)
-	default:
-		for name, values := range k.Header {
-			if w.Header().Get(name) == "" {
-				w.Header()[name] = values
-			}
-		}
-		w.WriteHeader(k.Status)
-		w.Write(k.Body) // an error means that the caller is gone
+		return conflict("it is not known what came of the first request with this idempotency key").
+			hint("look whether it was done; if not, send it with another key")
 	}
+	return nil
+}
+
+func (k *kept) answer(w http.ResponseWriter) {
+	for name, values := range k.Header {
+		if w.Header().Get(name) == "" {
+			w.Header()[name] = values
+		}
+	}
+	w.WriteHeader(k.Status)
+	w.Write(k.Body) // an error means that the caller is gone
 }
 
 // A recorder holds an answer back.

@@ -88,7 +88,9 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) *Refusal {
 	} else if err := p.once(); err != nil {
 		return a.stranger(r, err, began)
 	}
-	a.idempotent(w, r, c, body)
+	if refused := a.idempotent(w, r, c, body); refused != nil {
+		refused.write(w)
+	}
 	return nil
 }
 
