@@ -62,6 +62,8 @@ func newHealth(s *server) *health {
 		"parley_sessions_hibernating":     st.Hibernating.Load,
 		"parley_accounts":                 func() int64 { return int64(len(s.inService())) },
 		"parley_audit_records_total":      s.inst.auditCount,
+		"parley_api_strangers_total":      s.inst.api.Stats.Strangers.Load,
+		"parley_api_running":              s.inst.api.Running,
 		"parley_panics_total":             s.notes.Stats.Panics.Load,
 		"parley_mails_sent_total":         s.notes.Stats.Sent.Load,
 		"parley_mails_failed_total":       s.notes.Stats.Failed.Load,
@@ -72,6 +74,10 @@ func newHealth(s *server) *health {
 	}
 	for name, value := range s.inst.retention.figures() {
 		h.set.NewGauge(name, func() float64 { return float64(value()) })
+	}
+	for class := 2; class <= 5; class++ {
+		n := &s.inst.api.Stats.Answers[class]
+		h.set.NewGauge(fmt.Sprintf(`parley_api_requests_total{status="%dxx"}`, class), func() float64 { return float64(n.Load()) })
 	}
 	h.backupAges()
 	mux := http.NewServeMux()

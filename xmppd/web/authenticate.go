@@ -53,6 +53,7 @@ func (a *API) stranger(r *http.Request, err error, began time.Time) *Refusal {
 		a.log.Error("request's key could not be looked up", "err", err)
 		return newRefusal(http.StatusServiceUnavailable, "keys cannot be looked up now", nil)
 	}
+	a.Stats.Strangers.Add(1)
 	from := a.cfg.ClientAddr(r)
 	wait := time.NewTimer(unknownAfter - a.now().Sub(began))
 	defer wait.Stop()

@@ -28,6 +28,7 @@ const Prefix = "/v1/"
 
 // ServeHTTP answers a request of somebody who has yet to say who it is.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w = &counting{ResponseWriter: w, stats: &a.Stats}
 	defer a.survive(w)
 	w.Header().Set("Cache-Control", "no-store")
 	if a.describe(w, r) {

@@ -83,6 +83,8 @@ type Config struct {
 
 // An API answers requests. It is safe for concurrent use.
 type API struct {
+	Stats Stats
+
 	cfg        Config
 	inst       Installation
 	log        *slog.Logger
