@@ -1,0 +1,55 @@
+package notify
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/notify/postbox"
+)
+
+// Each event that is mailed has a text of its own, that says what to do about it.
+func TestEachAlertHasItsText(t *testing.T) {
+	found := 0
+	for k := range store.Kind(255) {
+		name := k.Event()
+		if name == "" || !Alerts(name) {
+			continue
+		}
+		found++
+		if _, err := files.ReadFile("templates/" + name + ".txt"); err != nil {
+			t.Errorf("%s is mailed with the general text", name)
+		}
+	}
+	if found < 8 {
+		t.Errorf("only %d events are mailed", found)
+	}
+}
+
+// What the mails of rare events say, from the event to the mail box.
+func TestRareAlertsAreMailed(t *testing.T) {
+	d := newDesk(t, postbox.Options{})
+	d.start()
+	defer func() { d.stop() }()
+	for _, c := range []struct {
+		kind          store.Kind
+		data, subject string
+		want          []string
+	}{
+		{store.KindCertificateExpiring, `{"certificate":{"names":["desk.example","chat.example"],"expires":"2026-12-05T00:00:00Z","days":7}}`,
+			"a certificate ends soon", []string{"[[certificate]]", "parley check -dns", "certificate.names: desk.example\n  certificate.names: chat.example\n", "certificate.days: 7\n"}},
+		{store.KindBackupStale, `{"of":"keys","age":1200}`, "copies are too old", []string{"'parley backup'", "age: 1200\n  of: keys\n"}},
+		{store.KindKeyUnavailable, `{"conversation":{"id":"7","kind":"direct"},"generation":3}`, "a key is missing",
+			[]string{"parley restore", "parley verify", "conversation.id: 7\n  conversation.kind: direct\n  generation: 3\n"}},
+		{store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`, "the secret token is another one",
+			[]string{"parley audit list -account desk -action secret.rotate", "previous_until: 2026-11-22T09:30:00Z\n"}},
+	} {
+		d.happens(c.kind, c.data)
+		m := d.box.Next()
+		missing := slices.DeleteFunc(c.want, func(w string) bool { return strings.Contains(m.Text, w) })
+		if m.Subject != "[desk.example] desk: "+c.subject || len(missing) > 0 || !strings.Contains(m.Text, "ccount desk (desk.example)") {
+			t.Errorf("%s\n%s\nlacks %q", m.Subject, m.Text, missing)
+		}
+	}
+}
