@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -38,7 +39,7 @@ func probeCommands() []command {
 	return []command{{
 		name: "probe",
 		does: "Looks whether a server does its work, for monitoring systems: prints one line and exits 0 (OK), 1 (warning), 2 (critical) or 3 (unknown).",
-		more: "Connects to every listener of the configuration, or to those that are named; checks that a stream can begin there, what the certificate is for and when it ends; " +
+		more: "Connects to every listener of the configuration but those with proxy_protocol, or to those that are named; checks that a stream can begin there, what the certificate is for and when it ends; " +
 			"asks /readyz whether the stores take writes, and /metrics for figures and the age of backups.",
 		options: []option{
 			configOption, setOption,
@@ -64,6 +65,7 @@ type probing struct {
 	roots             *x509.CertPool
 	warning, critical time.Duration // of certificates
 	backups           [2]time.Duration
+	copies            bool // the configuration wants some
 	now               func() time.Time
 
 	state    int
@@ -98,6 +100,9 @@ func probe(ctx context.Context, c *call) error {
 			continue
 		}
 		p.good = append(p.good, t.kind+" "+t.addr)
+	}
+	if !c.on("tls") && !c.on("starttls") && p.copies && !slices.ContainsFunc(targets, func(t target) bool { return t.kind == "https" }) {
+		p.found(probeUnknown, "no listener for HTTPS tells how old the copies are: name the proxy's with -url")
 	}
 	p.judgeCertificate()
 	p.perf = append(p.perf, fmt.Sprintf("time=%.3fs", time.Since(began).Seconds()))
@@ -160,27 +165,36 @@ func (p *probing) prepare(c *call) (limit time.Duration, targets []target, err e
 	default: // no configuration here: the address has the name
 		p.host, _, err = net.SplitHostPort(targets[0].addr)
 	}
+	p.copies = err == nil && f != nil && len(f.Backup.Recipients) > 0
 	if err == nil && len(targets) == 0 {
-		targets = listenersOf(f)
+		targets, err = listenersOf(f)
 	}
 	return limit, targets, err
 }
 
-// listenersOf are the configuration's, as they can be reached from this machine.
-func listenersOf(f *conf.File) (targets []target) {
-	for _, group := range []struct {
-		kind      string
-		addresses []string
-	}{{"starttls", f.Listen.StartTLS}, {"tls", f.Listen.TLS}, {"https", f.Listen.HTTPS}} {
-		for _, addr := range group.addresses {
-			host, port, _ := net.SplitHostPort(addr) // checked by conf
-			if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
-				host = "localhost"
-			}
-			targets = append(targets, target{group.kind, net.JoinHostPort(host, port)})
+// listenersOf are the configuration's, as they can be reached from this machine. Those behind
+// a proxy that says who comes are not among them: they answer nobody else.
+func listenersOf(f *conf.File) (targets []target, err error) {
+	for _, l := range f.AllListeners() {
+		if l.ProxyProtocol {
+			continue
+		}
+		host, port, _ := net.SplitHostPort(l.Address) // checked by conf
+		if a, err := netip.ParseAddr(host); host == "" || err == nil && a.IsUnspecified() {
+			host = "localhost"
+		}
+		kinds := []string{l.For}
+		if l.For == "any" {
+			kinds = []string{"tls", "https"}
+		}
+		for _, kind := range kinds {
+			targets = append(targets, target{kind, net.JoinHostPort(host, port)})
 		}
 	}
-	return targets
+	if len(targets) == 0 {
+		return nil, errors.New("no listener answers without a proxy: name the proxy's with -url, -tls or -starttls")
+	}
+	return targets, nil
 }
 
 // found notes something that is not as it should be.

@@ -169,6 +169,9 @@ func (p *probing) figures(text string) {
 		}
 	}
 	if oldest < 0 {
+		if p.copies {
+			p.found(probeWarning, "the server makes no copies, although they are configured: start it again")
+		}
 		return
 	}
 	p.perf = append(p.perf, fmt.Sprintf("backup=%.0fs;%.0f;%.0f", oldest, p.backups[0].Seconds(), p.backups[1].Seconds()))
@@ -178,6 +181,8 @@ func (p *probing) figures(text string) {
 		p.found(probeCritical, "the newest backup %s is %v old", where, age)
 	case age > p.backups[0]:
 		p.found(probeWarning, "the newest backup %s is %v old", where, age)
+	default:
+		p.good = append(p.good, fmt.Sprintf("backups %v old", age))
 	}
 }
 

@@ -119,7 +119,7 @@ func TestProbeOfFigures(t *testing.T) {
 		want          string
 	}{
 		{"none", "parley_sessions 3\n", probeOK, "sessions=3"},
-		{"young", "parley_backup_age_seconds{target=\"a\",of=\"data\"} 100\nparley_backup_age_seconds{target=\"b\",of=\"keys\"} 200\n", probeOK, "backup=200s;3600;86400"},
+		{"young", "parley_backup_age_seconds{target=\"a\",of=\"data\"} 100\nparley_backup_age_seconds{target=\"b\",of=\"keys\"} 200\n", probeOK, "backups 3m20s old"},
 		{"old", "parley_backup_age_seconds{target=\"a\",of=\"data\"} 4000\n", probeWarning, `the newest backup {target="a",of="data"} is 1h6m40s old`},
 		{"too old", "parley_backup_age_seconds{target=\"a|b\"} 90000\n", probeCritical, `{target="a/b"} is 25h0m0s old`},
 		{"nonsense", "parley_sessions\nparley_sessions x\n \n" + strings.Repeat("x", 2<<20), probeOK, "https"},
@@ -150,5 +150,53 @@ func TestProbeOfFigures(t *testing.T) {
 				t.Errorf("%d %s, want %d %s", code, line, c.code, c.want)
 			}
 		})
+	}
+}
+
+// Which listeners there are says the whole configuration: [listen] and [[listener]]. Those
+// behind a proxy would answer it only.
+func TestProbeOfTheConfiguration(t *testing.T) {
+	d := ported(t, `{ address = "127.0.0.1:0", for = "any" }, { address = "127.0.0.1:0", for = "tls", proxy_protocol = true }`, "-set", `trusted_proxies="127.0.0.2"`)
+	ca := filepath.Join(d.dir, "tls/ca.pem")
+	_, options := safes(t, t.TempDir(), "5m")
+	// As the configuration would be with the ports that the server has chosen.
+	listening := func(more string, options ...string) []string {
+		args := []string{"-config", filepath.Join(d.dir, "parley.toml"), "-ca", ca, "-set", "listener=[" + more + "]"}
+		for _, o := range options {
+			args = append(args, "-set", o)
+		}
+		return args
+	}
+	proxied := `{ address = "127.0.0.1:1", for = "https", proxy_protocol = true }`
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		want string
+	}{
+		{"both", listening(fmt.Sprintf(`{ address = %q, for = "any" }, %s`, d.any, proxied)), probeOK, "- tls " + d.any + ", https " + d.any + ", certificates good"},
+		{"none without a proxy", listening(proxied), probeUnknown, "no listener answers without a proxy"},
+		{"copies that are not made", listening(fmt.Sprintf(`{ address = %q, for = "any" }`, d.any), options...), probeWarning, "the server makes no copies, although they are configured"},
+		{"copies that nobody asks for", listening(fmt.Sprintf(`{ address = %q, for = "tls" }, %s`, d.any, proxied), options...), probeUnknown, "no listener for HTTPS tells how old the copies are"},
+	} {
+		if code, line := probed(t, c.args...); code != c.code || !strings.Contains(line, c.want) {
+			t.Errorf("%s: %d %s, want %d %s", c.name, code, line, c.code, c.want)
+		}
+	}
+}
+
+// How old copies are is told of a server that makes them.
+func TestProbeOfBackups(t *testing.T) {
+	_, options := safes(t, t.TempDir(), "5m")
+	var sets []string
+	for _, o := range options {
+		sets = append(sets, "-set", o)
+	}
+	d := healthy(t, sets...)
+	config := filepath.Join(d.dir, "parley.toml")
+	must(t, "", "backup", "-config", config)
+	code, line := probed(t, "-config", config, "-ca", filepath.Join(d.dir, "tls/ca.pem"), "-url", "https://"+d.https)
+	if code != probeOK || !strings.Contains(line, "- backups ") || !strings.Contains(line, " backup=") {
+		t.Errorf("%d %s", code, line)
 	}
 }
