@@ -9,80 +9,88 @@ import (
 // A File is parley.toml with its defaults filled in. Paths are absolute, or
 // relative to the working directory if the configuration's own path was.
 type File struct {
-	// The folder of all that is kept but keys.
+	// The folder of all that is kept but keys. Changes hold after a restart; until then SIGHUP is refused.
 	Data string `toml:"data" default:"'data'"`
 	// The folder of the keys that conversations are encrypted with. It must be another
 	// one than data, and neither may lie within the other: best on another disk, and in
-	// other backups.
+	// other backups. Changes hold after a restart, as those of data do.
 	Keys string `toml:"keys" default:"'keys'"`
 	// The key that protects all other keys: 32 bytes in base64 or hexadecimal. Without
 	// it nothing can be read again, so keep a copy in a safe place. Either
-	// { file = "path" }, a file of mode 0600, or { env = "NAME" }.
+	// { file = "path" }, a file of mode 0600, or { env = "NAME" }. Changes hold after a restart, as those of data do.
 	RootKey Secret `toml:"root_key" default:"{ file = 'root.key' }"`
 
 	// The networks of proxies before the server: what they say of where a connection or a request
 	// comes from is believed, and nobody else. "10.1.0.7", "10.1.0.0/16" or a list of them.
+	// Changes hold after SIGHUP.
 	TrustedProxies []netip.Prefix `toml:"trusted_proxies" default:"[]"`
 	// The header in which those proxies say for whom they make an HTTPS request: "X-Forwarded-For"
 	// or "Forwarded". The other one is ignored, since proxies pass on what a client puts there.
+	// Changes hold after SIGHUP.
 	ForwardedHeader string `toml:"forwarded_header" default:"'X-Forwarded-For'" one:"X-Forwarded-For Forwarded"`
 
 	// Where the server listens. Each is an address such as "[::]:5222" or a list of them; ""
-	// switches it off. Every listener speaks TLS: no option turns it off.
+	// switches it off. Every listener speaks TLS: no option turns it off. Changes hold after a restart.
 	Listen Listen `toml:"listen"`
-	// A listener of which there is more to say, besides those of [listen].
+	// A listener of which there is more to say, besides those of [listen]. Changes hold after a restart.
 	Listeners []Listener `toml:"listener"`
-	// Who may look into the running server.
+	// Who may look into the running server. Changes hold after SIGHUP.
 	Admin Admin `toml:"admin"`
 	// A certificate, as PEM files: a chain that begins with the server's own. Which domains it is
 	// for stands in the certificate. The first is also shown to who names no domain (no
-	// SNI). When the files change they are read again within a minute, and on SIGHUP.
+	// SNI). Changes hold after SIGHUP; when the files change they are read again within a minute.
 	Certificates []Certificate `toml:"certificate"`
 	// Certificates from an authority that hands them out by itself (ACME, RFC 8555), for each name
 	// that no [[certificate]] is for. It looks at port 443 of the name, which must lead to an
 	// HTTPS listener or one for "any", or at port 80, which must lead to listen.redirect.
+	// Changes hold after a restart; until then SIGHUP is refused.
 	ACME ACME `toml:"acme"`
 	// What one peer may ask of the server. Names that end in _before_login hold until somebody
-	// has signed in.
+	// has signed in. Changes hold after SIGHUP.
 	Limits Limits `toml:"limits"`
-	// Sessions that lost their connection.
+	// Sessions that lost their connection. Changes hold after a restart.
 	Resume Resume `toml:"resume"`
-	// How agents sign in. Read again on SIGHUP, but for password_change; what has changed is an
-	// event, security.policy_changed.
+	// How agents sign in. Changes hold after SIGHUP, that of password_change after a restart; what has
+	// changed is an event, security.policy_changed.
 	Auth Auth `toml:"auth"`
-	// What agents find in their contact lists.
+	// What agents find in their contact lists. Changes hold after a restart.
 	Roster Roster `toml:"roster"`
-	// What agents read again later.
+	// What agents read again later. Changes hold after a restart.
 	Archive Archive `toml:"archive"`
 	// How long what was said may be kept, by the account's profile: "30d" and the like. An account may
 	// ask for less with an option of its own; the shorter one holds. "" is for ever. What is older is
 	// destroyed by itself, with the keys that it was encrypted with: in portions of a quarter of that
 	// time, or of a month if that is less, as soon as the oldest of a portion has reached the limit.
-	// Nothing that is held ('parley account hold', 'parley conversation hold') is destroyed.
+	// Nothing that is held ('parley account hold', 'parley conversation hold') is destroyed. Changes hold
+	// after SIGHUP.
 	Retention Retention `toml:"retention"`
-	// How events are sent to the receivers that accounts name.
+	// How events are sent to the receivers that accounts name. Changes hold after a restart.
 	Webhook Webhook `toml:"webhook"`
 	// Under which names the server is reached from outside. Each is an https origin such as
 	// "https://api.desk.example", and none is like another, so that what one customer shows or
 	// uploads never shares one with what another one trusts. Browsers are told to come to these
-	// names by https only (HSTS). "" is none.
+	// names by https only (HSTS). "" is none. Changes hold after SIGHUP, in events and in what the API says
+	// of itself after a restart.
 	Hosts Hosts `toml:"hosts"`
-	// What programs may ask of accounts over HTTPS.
+	// What programs may ask of accounts over HTTPS. Changes hold after a restart.
 	API API `toml:"api"`
 	// Mail to those who run the server, about what they must know: trouble with sign-ins,
-	// webhooks that are disabled, and the like. A change holds from the next start on.
+	// webhooks that are disabled, and the like. Changes hold after a restart; the password's file is
+	// read for each mail.
 	Mail Mail `toml:"mail"`
 	// Copies of everything but the root key, in other places. Changes hold after a restart.
 	Backup Backup `toml:"backup"`
-	// What the server tells its operator, on standard error.
+	// What the server tells its operator, on standard error. Changes hold after a restart.
 	Log Log `toml:"log"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
 	// Each is a URI such as "mailto:help@desk.example", "xmpp:anna@desk.example" or
-	// "https://desk.example/help", or a list of them.
+	// "https://desk.example/help", or a list of them. Changes hold after a restart, in
+	// /.well-known/security.txt after SIGHUP.
 	Contact Contact `toml:"contact"`
 	// An account: a customer with a domain, agents, stores and keys of its own. Accounts can
 	// also be files of their own in the folder accounts.d beside this file, with the same
-	// options and without the [[account]] line; 'parley account add' writes such files.
+	// options and without the [[account]] line; 'parley account add' writes such files. Changes hold
+	// after SIGHUP; an account's agents have to sign in again when it is another one than before.
 	Accounts []Account `toml:"account"`
 
 	path   string

@@ -168,3 +168,23 @@ func TestSampleExamplesParse(t *testing.T) {
 		t.Errorf("accounts %v, certificates %v", f.Accounts, f.Certificates)
 	}
 }
+
+// The sample says of each option when changes hold: at SIGHUP, or after a restart. What stands
+// before a table is about all of it.
+func TestSampleSaysWhenChangesHold(t *testing.T) {
+	s, found := newSampler(t), 0
+	for _, field := range s.structs["File"].Fields.List {
+		key := fieldTag(field).Get("toml")
+		if key == "" {
+			continue
+		}
+		found++
+		text := strings.Join(strings.Fields(field.Doc.Text()), " ")
+		if !strings.Contains(text, "Changes hold after SIGHUP") && !strings.Contains(text, "Changes hold after a restart") {
+			t.Errorf("%s: it does not say when changes hold", key)
+		}
+	}
+	if found < 20 {
+		t.Errorf("only %d options and tables", found)
+	}
+}
