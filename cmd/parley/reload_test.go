@@ -334,3 +334,41 @@ func TestReloadWhenStopped(t *testing.T) {
 		t.Errorf("reload of a server that has stopped: %v", err)
 	}
 }
+
+// What the sample says of SIGHUP is so, also of what only a restart changes.
+func TestWhatSIGHUPTakes(t *testing.T) {
+	d := healthy(t, "-set", `trusted_proxies="192.0.2.1"`, "-set", `admin.networks="127.0.0.1/32"`, "-set", `api.requests_per_minute=600`)
+	c := d.api("-role", "admin")
+	limit := func() string { return c.ask("GET", "/v1/webhooks", "", 200, nil).header.Get("RateLimit-Policy") }
+	replace := func(old, new string) {
+		t.Helper()
+		path := filepath.Join(d.dir, "parley.toml")
+		text, err := os.ReadFile(path)
+		if err != nil || !strings.Contains(string(text), old) {
+			t.Fatalf("%q is not in %s, %v", old, text, err)
+		}
+		if err := replaceFile(path, []byte(strings.Replace(string(text), old, new, 1))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := limit()
+	replace(`"127.0.0.1/32"`, `"127.0.0.2/32"`)
+	replace(`600`, `300`)
+	d.reloads()
+	if a, _ := d.getFrom("127.0.0.1", "/readyz"); a != 404 {
+		t.Errorf("[admin] after SIGHUP: %d", a)
+	}
+	if b, _ := d.getFrom("127.0.0.2", "/readyz"); b != 200 {
+		t.Errorf("[admin] after SIGHUP: %d", b)
+	}
+	if after := limit(); before == "" || after != before {
+		t.Errorf("[api] after SIGHUP: %q, before it %q", after, before)
+	}
+	d.end(syscall.SIGTERM)
+	d.start()
+	if after := limit(); after == before {
+		t.Errorf("[api] after a restart: %q still", after)
+	}
+	replace("[admin]", "[acme]\ndirectory = \"https://acme.example/directory\"\n\n[admin]")
+	d.keepsOld("cannot be changed while it runs")
+}
