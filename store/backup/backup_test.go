@@ -27,6 +27,7 @@ type place struct {
 	identity *age.X25519Identity
 	sealed   bool
 	keepData time.Duration
+	keeps    time.Duration // records; 0 is forever
 	keys     *keys.Account
 	store    *sqlite.Account
 	keeper   *backup.Keeper
@@ -106,7 +107,7 @@ func (p *place) open() {
 		p.t.Fatal(err)
 	}
 	st, err := sqlite.Open(p.t.Context(), sqlite.Config{
-		Dir: p.path("data", "accounts", "desk"), Account: "desk", Keys: k, Sealed: p.sealed, Now: p.clock, Log: log,
+		Dir: p.path("data", "accounts", "desk"), Account: "desk", Keys: k, Sealed: p.sealed, Retention: p.keeps, Now: p.clock, Log: log,
 	})
 	if err != nil {
 		p.t.Fatal(err)
@@ -196,7 +197,7 @@ func (p *place) say(a, b int, text string) store.ConversationID {
 // restore brings back what there is on a pair of targets, checks it, and opens it.
 func (p *place) restore(at time.Time) (*place, *backup.Report) {
 	p.t.Helper()
-	q := &place{t: p.t, dir: filepath.Join(p.t.TempDir(), "back"), root: p.root, sealed: p.sealed, identity: p.identity, now: p.clock(), agents: p.agents}
+	q := &place{t: p.t, dir: filepath.Join(p.t.TempDir(), "back"), root: p.root, sealed: p.sealed, keeps: p.keeps, identity: p.identity, now: p.clock(), agents: p.agents}
 	r := &backup.Restore{Data: p.data[0], Keys: p.keysTo[1], Identities: []age.Identity{p.identity}, Dir: q.dir, At: at}
 	report, err := r.Run(p.t.Context())
 	if err != nil {

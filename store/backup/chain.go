@@ -23,16 +23,15 @@ import (
 // holds what has changed. It is kept in the spool: when it is lost, the next piece is a
 // full one.
 type chain struct {
-	Kind      Kind
-	Account   string
-	Begun     time.Time
-	Mark      []byte // names its chunks
-	SQL       string // hash of what makes the tables
-	Rewritten string // what the database says of records that changed (see rewritten)
-	Schema    int
-	Newest    int64
-	State     string // hash of all lists of chunks
-	Pieces    []Piece
+	Kind    Kind
+	Account string
+	Begun   time.Time
+	Mark    []byte // names its chunks
+	SQL     string // hash of what makes the tables
+	Schema  int
+	Newest  int64
+	State   string // hash of all lists of chunks
+	Pieces  []Piece
 
 	known     map[name]bool // chunks that the chain has
 	signature string        // of the files when they were read last; not kept
@@ -123,12 +122,9 @@ func (m *maker) begin(c *chain, db *conn.Conn, full bool) (*chain, *header, erro
 			return nil, nil, err
 		}
 		next.SQL = shortHash(text)
-		if next.Rewritten, err = rewritten(db); err != nil {
-			return nil, nil, err
-		}
 	}
 	h := &header{Format: pieceFormat, Kind: m.src.kind, Account: m.src.account, Time: m.now}
-	if c != nil && !full && c.SQL == next.SQL && c.Schema == next.Schema && c.Rewritten == next.Rewritten {
+	if c != nil && !full && c.SQL == next.SQL && c.Schema == next.Schema {
 		copied := *c
 		copied.Pieces = append([]Piece(nil), c.Pieces...)
 		next = &copied
@@ -154,13 +150,6 @@ func after(now, before time.Time) time.Time {
 		return least
 	}
 	return now
-}
-
-// rewritten is what the engine changes when it changes or deletes records of a
-// conversation that lives on, which increments do not see: a full piece follows.
-func rewritten(db *conn.Conn) (text string, err error) {
-	_, err = db.One("SELECT value FROM meta WHERE name = 'rewritten'", nil, func(r conn.Row) { text = r.Text(0) })
-	return text, err
 }
 
 // write seals a piece into its file.
@@ -223,6 +212,9 @@ func (r *reading) finishPiece() error {
 		rows[t.Name] = t.rows
 	}
 	if err := r.out.write(frameShred, r.shred); err != nil {
+		return err
+	}
+	if err := r.out.write(frameGone, r.gone); err != nil {
 		return err
 	}
 	if err := r.out.writeJSON(frameEnd, end{Newest: r.newest, Records: r.records, Rows: rows}); err != nil {

@@ -24,7 +24,8 @@
 //
 // For each account data is copied first and then keys, and a restore takes the newest
 // keys: a secret that is missing there was destroyed, and so is what it sealed. Every
-// piece of data also names the conversations that were shredded, for accounts in which
-// nothing is sealed; what the newest copy names is shredded in older ones before anybody
-// sees it.
+// piece of data also names the conversations that were shredded, and up to which record
+// others have expired. What the newest copy names is destroyed in older ones before anybody
+// sees it. So retention costs copies nothing but its tombstones: records that expire stay
+// in the pieces that have them, to which the keys are destroyed, until those are deleted.
 package backup

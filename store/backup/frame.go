@@ -11,7 +11,7 @@ import (
 )
 
 // A piece is a sequence of frames: a header, the log's rows, chunks of rows of other
-// tables, the list of chunks of each table, and an end. Each frame is its kind, its
+// tables, the list of chunks of each table, what was destroyed, and an end. Each frame is its kind, its
 // length and its content.
 const (
 	frameHeader = 'H' // JSON of a header
@@ -19,6 +19,7 @@ const (
 	frameChunk  = 'C' // name, and the rows of another table that it stands for
 	frameTable  = 'T' // a table, and the names of all its chunks
 	frameShred  = 'S' // conversations that were shredded: their numbers
+	frameGone   = 'G' // conversations that live on: up to which number records were destroyed
 	frameEnd    = 'E' // JSON of an end; nothing follows
 )
 

@@ -30,6 +30,7 @@ func FuzzPiece(f *testing.F) {
 	f.Add(b.Bytes())
 	f.Add(b.Bytes()[:b.Len()-3])
 	f.Add([]byte{frameTable, 3, 1, '{', '}'})
+	f.Add([]byte{frameGone, 3, 2, 200, 1})
 	f.Fuzz(func(t *testing.T, in []byte) {
 		frames := 0
 		err := readFrames(bytes.NewReader(in), func(kind byte, content []byte) error {
@@ -48,6 +49,9 @@ func FuzzPiece(f *testing.F) {
 				return err
 			case frameShred:
 				_, err := parseShredded(content)
+				return err
+			case frameGone:
+				_, err := parseGone(content)
 				return err
 			case frameHeader, frameEnd:
 				return json.Unmarshal(content, new(header))

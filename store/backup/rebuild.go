@@ -32,6 +32,7 @@ type rebuild struct {
 	need    map[name]bool
 	tables  map[string]*table
 	shred   []int64
+	gone    map[int64]int64
 	end     end
 	conn    *conn.Conn
 	inserts map[string]string
@@ -114,6 +115,8 @@ func (r *rebuild) plan() error {
 			}
 		case frameShred:
 			r.shred, err = parseShredded(content)
+		case frameGone:
+			r.gone, err = parseGone(content)
 		case frameEnd:
 			err = json.Unmarshal(content, &r.end)
 		}

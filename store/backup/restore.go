@@ -157,13 +157,13 @@ func (r *Restore) account(ctx context.Context, dir string, c, k Chain, newest *M
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)
 	}
-	b.shredded = made.shred
+	b.shredded, b.ended, b.newest = made.shred, made.gone, made.end.Newest
 	if last, ok := newest.of(Data, c.Account); ok && !samePieces(last, c) {
-		ids, err := r.tombstones(ctx, last, dir)
+		since, err := r.tombstones(ctx, last, dir)
 		if err != nil {
-			return nil, fmt.Errorf("what was shredded since: %w", err)
+			return nil, fmt.Errorf("what was destroyed since: %w", err)
 		}
-		b.shredded = append(b.shredded, ids...)
+		b.shredded, b.ended, b.newest = append(b.shredded, since.shred...), since.gone, max(b.newest, since.end.Newest)
 	}
 	a := &AccountReport{ID: c.Account, Time: c.Time, Newest: made.end.Newest, Locked: k.Time.Before(c.Time)}
 	a.Shredded, err = b.run()
@@ -195,8 +195,8 @@ func (r *Restore) rebuild(ctx context.Context, from Target, c Chain, dir, db str
 	return b, b.run()
 }
 
-// tombstones reads which conversations the last piece of a chain names as shredded.
-func (r *Restore) tombstones(ctx context.Context, c Chain, dir string) ([]int64, error) {
+// tombstones reads what the last piece of a chain says of what was destroyed.
+func (r *Restore) tombstones(ctx context.Context, c Chain, dir string) (*rebuild, error) {
 	p := c.Pieces[len(c.Pieces)-1]
 	path := filepath.Join(dir, ".tombstones")
 	defer os.Remove(path) // with the folder around it, at the latest
@@ -207,5 +207,5 @@ func (r *Restore) tombstones(ctx context.Context, c Chain, dir string) ([]int64,
 	if err := b.plan(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
-	return b.shred, nil
+	return b, nil
 }

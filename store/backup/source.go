@@ -76,6 +76,7 @@ type reading struct {
 	records int64
 	tables  []*table
 	shred   []byte
+	gone    []byte
 }
 
 // database reads all of a database: the log's records in slices, which hold nobody up,
@@ -92,7 +93,7 @@ func (r *reading) database(ctx context.Context, db *conn.Conn, tables []*table, 
 			if err := r.log(ctx, db); err != nil {
 				return err
 			}
-			if err := r.shredded(db); err != nil {
+			if err := r.destroyed(db); err != nil {
 				return err
 			}
 		}
@@ -148,11 +149,28 @@ func (r *reading) log(ctx context.Context, db *conn.Conn) error {
 
 var errEnough = errors.New("enough")
 
-// shredded lists the conversations that were shredded.
-func (r *reading) shredded(db *conn.Conn) error {
+// destroyed lists the conversations that were shredded, and of others how many of their
+// oldest records were destroyed.
+func (r *reading) destroyed(db *conn.Conn) error {
+	if err := eachID(db, "SELECT id, 0 FROM conversation WHERE shredded <> 0 ORDER BY id", func(ahead, _ int64) {
+		r.shred = binary.AppendVarint(r.shred, ahead)
+	}); err != nil {
+		return err
+	}
+	columns, err := columnsOf(db, "conversation")
+	if err != nil || !slices.Contains(columns.Columns, "gone") { // nobody has opened it with this program yet
+		return err
+	}
+	return eachID(db, "SELECT id, gone FROM conversation WHERE shredded = 0 AND gone > 0 ORDER BY id", func(ahead, gone int64) {
+		r.gone = binary.AppendVarint(binary.AppendVarint(r.gone, ahead), gone)
+	})
+}
+
+// eachID calls do with how far each id is from the one before, and with what follows it.
+func eachID(db *conn.Conn, query string, do func(ahead, value int64)) error {
 	last := int64(0)
-	return db.Query("SELECT id FROM conversation WHERE shredded <> 0 ORDER BY id", nil, func(row conn.Row) error {
-		r.shred = binary.AppendVarint(r.shred, row.Int(0)-last)
+	return db.Query(query, nil, func(row conn.Row) error {
+		do(row.Int(0)-last, row.Int(1))
 		last = row.Int(0)
 		return nil
 	})
@@ -170,6 +188,25 @@ func parseShredded(b []byte) (ids []int64, err error) {
 		b = b[size:]
 	}
 	return ids, nil
+}
+
+func parseGone(b []byte) (map[int64]int64, error) {
+	upTo := make(map[int64]int64)
+	last := int64(0)
+	for len(b) > 0 {
+		n, size := binary.Varint(b)
+		if size <= 0 {
+			return nil, errFrame
+		}
+		value, more := binary.Varint(b[size:])
+		if more <= 0 {
+			return nil, errFrame
+		}
+		last += n
+		upTo[last] = value
+		b = b[size+more:]
+	}
+	return upTo, nil
 }
 
 func (r *reading) table(ctx context.Context, db *conn.Conn, t *table) error {

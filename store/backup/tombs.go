@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -11,7 +12,9 @@ import (
 type burial struct {
 	data, keys string // databases
 	shredded   []int64
-	keysAsOf   time.Time // secrets that were made before that are among the keys
+	ended      map[int64]int64 // conversations that live on: up to which number records are gone
+	newest     int64           // ordinal that is known to have been given
+	keysAsOf   time.Time       // secrets that were made before that are among the keys
 
 	gone map[int64]bool // conversations
 }
@@ -24,17 +27,29 @@ const (
 	leap     = 16 << 20
 )
 
-// run does all of it in one transaction, before anybody sees the account.
+// run does all of it before anybody sees the account. The files are brought up to this
+// program's schema first.
 func (b *burial) run() (shredded int, err error) {
-	have, err := b.secrets()
-	if err != nil {
-		return 0, err
-	}
 	db, err := conn.Open(conn.Config{Path: b.data, Cache: 8 << 10})
 	if err != nil {
 		return 0, err
 	}
 	defer db.Close()
+	if err := sqlite.Upgrade(db); err != nil {
+		return 0, err
+	}
+	k, err := conn.Open(conn.Config{Path: b.keys})
+	if err != nil {
+		return 0, err
+	}
+	defer k.Close()
+	if err := keys.Upgrade(k); err != nil {
+		return 0, err
+	}
+	have, err := secrets(k)
+	if err != nil {
+		return 0, err
+	}
 	b.gone = make(map[int64]bool)
 	err = db.InTx(func() error {
 		if err := b.find(db, have); err != nil {
@@ -46,24 +61,68 @@ func (b *burial) run() (shredded int, err error) {
 		if err := b.dismiss(db, have); err != nil {
 			return err
 		}
-		return skip(db)
+		r := sqlite.Restored{Gone: b.ended, Lost: func(id, generation, made int64) bool { return b.lost(have, id, generation, made) }}
+		if err := r.Settle(db); err != nil {
+			return err
+		}
+		return b.skip(db)
 	})
 	if err != nil {
 		return 0, err
 	}
-	_, _, err = db.Checkpoint(conn.Truncate)
-	return len(b.gone), err
+	if err := b.forget(db, k, have); err != nil {
+		return 0, err
+	}
+	for _, file := range []*conn.Conn{db, k} {
+		if _, _, err := file.Checkpoint(conn.Truncate); err != nil {
+			return 0, err
+		}
+	}
+	return len(b.gone), nil
+}
+
+// lost says whether a generation's secret is no more. One that is younger than the keys
+// may be found yet.
+func (b *burial) lost(have map[keys.ID]bool, id, generation, made int64) bool {
+	return !have[keys.ID{Owner: keys.OfConversation, Number: id, Generation: generation}] && made < b.keysAsOf.UnixMilli()
+}
+
+// forget destroys the secrets that the data's conversations do not have, or no more: where
+// the keys are older than the data, the engine would find that they came back, and where
+// they are younger, they stand where new ones belong. Those of conversations that the data
+// does not know are left to the engine, which gives their numbers to nobody else.
+func (b *burial) forget(db, k *conn.Conn, have map[keys.ID]bool) error {
+	there, live := make(map[int64]bool), make(map[keys.ID]bool)
+	if err := db.Query("SELECT id FROM conversation", nil, func(r conn.Row) error {
+		there[r.Int(0)] = true
+		return nil
+	}); err != nil {
+		return err
+	}
+	if err := db.Query("SELECT conversation, generation FROM generation WHERE gone = 0", nil, func(r conn.Row) error {
+		live[keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}] = true
+		return nil
+	}); err != nil {
+		return err
+	}
+	return k.InTx(func() error {
+		for id := range have {
+			if id.Owner != keys.OfConversation || live[id] || !there[id.Number] {
+				continue
+			}
+			if err := k.Exec("DELETE FROM secret WHERE owner = ? AND number = ? AND generation = ?",
+				int(id.Owner), id.Number, id.Generation); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // secrets are those that there still are.
-func (b *burial) secrets() (map[keys.ID]bool, error) {
-	db, err := conn.Open(conn.Config{Path: b.keys, ReadOnly: true})
-	if err != nil {
-		return nil, err
-	}
-	defer db.Close()
+func secrets(k *conn.Conn) (map[keys.ID]bool, error) {
 	have := make(map[keys.ID]bool)
-	err = db.Query("SELECT owner, number, generation FROM secret", nil, func(r conn.Row) error {
+	err := k.Query("SELECT owner, number, generation FROM secret", nil, func(r conn.Row) error {
 		have[keys.ID{Owner: keys.Owner(r.Int(0)), Number: r.Int(1), Generation: r.Int(2)}] = true
 		return nil
 	})
@@ -71,20 +130,19 @@ func (b *burial) secrets() (map[keys.ID]bool, error) {
 }
 
 // find finds the conversations that are to go: those that the newest copy names, and
-// those of which no secret is left. One whose secrets are younger than the keys stays,
-// and stays locked.
+// those of which no secret is left, unless the newest copy knows that they live on. One
+// whose secrets are younger than the keys stays, and stays locked.
 func (b *burial) find(db *conn.Conn, have map[keys.ID]bool) error {
 	named := make(map[int64]bool)
 	for _, id := range b.shredded {
 		named[id] = true
 	}
 	lost, kept := make(map[int64]bool), make(map[int64]bool)
-	if err := db.Query("SELECT conversation, generation, made FROM generation", nil, func(r conn.Row) error {
-		id := keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}
-		if have[id] || r.Int(2) >= b.keysAsOf.UnixMilli() {
-			kept[r.Int(0)] = true
-		} else {
+	if err := db.Query("SELECT conversation, generation, made FROM generation WHERE generation > 0 AND gone = 0", nil, func(r conn.Row) error {
+		if b.lost(have, r.Int(0), r.Int(1), r.Int(2)) {
 			lost[r.Int(0)] = true
+		} else {
+			kept[r.Int(0)] = true
 		}
 		return nil
 	}); err != nil {
@@ -94,7 +152,7 @@ func (b *burial) find(db *conn.Conn, have map[keys.ID]bool) error {
 	// read before.
 	return db.Query("SELECT id, shredded FROM conversation WHERE nature <> 1", nil, func(r conn.Row) error {
 		id := r.Int(0)
-		if r.Int(1) != 0 || named[id] || lost[id] && !kept[id] {
+		if r.Int(1) != 0 || named[id] || lost[id] && !kept[id] && b.ended[id] == 0 {
 			b.gone[id] = true
 		}
 		return nil
@@ -159,8 +217,9 @@ func (b *burial) dismiss(db *conn.Conn, have map[keys.ID]bool) error {
 }
 
 // skip leaves out the ordinals that records after the copy may have had: their ids are
-// known to clients and receivers of webhooks.
-func skip(db *conn.Conn) error {
+// known to clients and receivers of webhooks. So the log that goes on is also further than
+// whatever the keys know of the one that was lost: nothing has to be accepted.
+func (b *burial) skip(db *conn.Conn) error {
 	newest, err := newestOf(db)
 	if err != nil {
 		return err
@@ -176,7 +235,13 @@ func skip(db *conn.Conn) error {
 		}
 		newest += spanSize - rest
 	}
-	return setNewest(db, newest+leap)
+	known := (b.newest + spanSize - 1) / spanSize * spanSize
+	if err := setNewest(db, max(newest, known)+leap); err != nil {
+		return err
+	}
+	// Each ordinal up to there is a row of the log, or counts as destroyed.
+	return db.Exec(`INSERT OR REPLACE INTO meta (name, value)
+		SELECT 'destroyed', (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'newest') - (SELECT count(*) FROM log)`)
 }
 
 func newestOf(db *conn.Conn) (int64, error) {

@@ -25,7 +25,12 @@ func Verify(ctx context.Context, dir string, r *Report, root seal.Key, log *slog
 }
 
 func verify(ctx context.Context, dir, id string, root seal.Key, log *slog.Logger) (err error) {
-	k, err := keys.Open(ctx, keys.Config{Dir: filepath.Join(dir, "keys"), Account: id, Root: root, Log: log})
+	in := filepath.Join(dir, "keys")
+	roots, err := keys.OpenRoots(in, root)
+	if err != nil {
+		return err
+	}
+	k, err := keys.Open(ctx, keys.Config{Dir: in, Account: id, Root: root, Other: roots.Other, Log: log})
 	if err != nil {
 		return err
 	}
