@@ -12,6 +12,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"time"
 
 	"filippo.io/age"
@@ -48,10 +49,10 @@ type maker struct {
 }
 
 // errMoved says that a file was replaced while what belongs to it was read.
-var errMoved = errors.New("the account's key was replaced meanwhile")
+var errMoved = errors.New("the account's key was replaced meanwhile, or its audit log put aside")
 
 // movedTries is how often a reading is begun anew for that; a key is replaced once a
-// week.
+// week, and an audit log put aside once a month.
 const movedTries = 5
 
 // extend makes the next piece, a full one if that is asked for or nothing else will do,
@@ -180,8 +181,15 @@ func (m *maker) write(p *pieceFile, h *header, next *chain, db *conn.Conn) (*rea
 			return nil, err
 		}
 	}
-	if err := r.fileRows(m.ctx, m.src.files); err != nil {
+	files, err := m.src.all()
+	if err != nil {
 		return nil, err
+	}
+	if err := r.fileRows(m.ctx, files); err != nil {
+		return nil, err
+	}
+	if later, err := m.src.all(); err != nil || !slices.Equal(files, later) {
+		return nil, errors.Join(err, errMoved)
 	}
 	if m.src.steady {
 		again, err := os.ReadFile(m.src.files[0].path)

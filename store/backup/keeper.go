@@ -13,6 +13,7 @@ import (
 
 	"filippo.io/age"
 
+	"parley.im/parley/store/keys"
 	"parley.im/parley/xmppd/panics"
 )
 
@@ -186,7 +187,7 @@ func (k *Keeper) Make(ctx context.Context, full bool) error {
 
 // sources are what is copied, in the order in which it is.
 func (k *Keeper) sources() []source {
-	list := []source{{kind: settings, account: string(settings)}}
+	list := []source{{kind: settings, account: string(settings), audits: k.cfg.Data, below: "data/"}}
 	for i, path := range k.cfg.Settings() {
 		name := "parley.toml"
 		if i > 0 {
@@ -200,9 +201,10 @@ func (k *Keeper) sources() []source {
 			continue // nobody has opened it yet
 		}
 		list = append(list,
-			source{kind: Data, account: id, db: filepath.Join(dir, "data.db"), files: []onDisk{{"audit.log", filepath.Join(dir, "audit.log")}}},
+			source{kind: Data, account: id, db: filepath.Join(dir, "data.db"), audits: dir},
 			source{kind: Keys, account: id, db: filepath.Join(k.cfg.Keys, id+".db"), steady: true,
-				files: []onDisk{{id + ".key", filepath.Join(k.cfg.Keys, id+".key")}}})
+				files: []onDisk{{id + ".key", filepath.Join(k.cfg.Keys, id+".key")},
+					{keys.ChangeFile, filepath.Join(k.cfg.Keys, keys.ChangeFile)}}}) // in this order: see store/keys/change.go
 	}
 	return list
 }

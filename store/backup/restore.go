@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,8 @@ import (
 
 	"filippo.io/age"
 
+	"parley.im/parley/store/audit"
+	"parley.im/parley/store/keys"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -29,6 +32,9 @@ type Report struct {
 	Accounts []AccountReport
 	// Deleted are accounts whose keys are gone: they were deleted after the copy.
 	Deleted []string
+	// Unfinished are folders that earlier restores into the same place have left, since
+	// they were killed; or that one which still runs is making.
+	Unfinished []string
 }
 
 // An AccountReport says what was brought back of an account.
@@ -52,14 +58,22 @@ func (r *Restore) Run(ctx context.Context) (*Report, error) {
 	if err := os.MkdirAll(parent, 0o700); err != nil {
 		return nil, err
 	}
-	half, err := os.MkdirTemp(parent, "."+filepath.Base(r.Dir)+"-restoring-*")
+	unfinished, err := filepath.Glob(filepath.Join(literal(parent), "."+literal(filepath.Base(r.Dir))+restoring))
+	if err != nil {
+		return nil, err
+	}
+	half, err := os.MkdirTemp(parent, "."+filepath.Base(r.Dir)+restoring)
 	if err != nil {
 		return nil, err
 	}
 	report, err := r.into(ctx, half)
+	if err == nil {
+		err = syncDirs(half)
+	}
 	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(half))
 	}
+	report.Unfinished = unfinished
 	if err := os.Remove(r.Dir); err != nil && !isMissing(err) {
 		return nil, errors.Join(err, os.RemoveAll(half))
 	}
@@ -67,6 +81,25 @@ func (r *Restore) Run(ctx context.Context) (*Report, error) {
 		return nil, errors.Join(err, os.RemoveAll(half))
 	}
 	return report, conn.SyncDir(parent)
+}
+
+// restoring ends the name of a folder that is being made. Killed before its end it has no
+// configuration, which comes last, so that nobody takes it for an installation.
+const restoring = "-restoring-*"
+
+// literal is a path as a pattern that means only itself.
+func literal(path string) string {
+	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
+}
+
+// syncDirs makes the names in a folder, and in those below it, durable.
+func syncDirs(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.IsDir() {
+			return err
+		}
+		return conn.SyncDir(path)
+	})
 }
 
 // vacant says whether there is nothing in the way.
@@ -101,9 +134,6 @@ func (r *Restore) into(ctx context.Context, dir string) (*Report, error) {
 	report := &Report{Time: data.Time, KeysTime: theKeys.Time}
 	for _, c := range data.Chains {
 		if c.Kind == settings {
-			if _, err := r.rebuild(ctx, r.Data, c, dir, "", settingsFile(dir)); err != nil {
-				return nil, fmt.Errorf("the configuration: %w", err)
-			}
 			continue
 		}
 		k, ok := theKeys.of(Keys, c.Account)
@@ -117,6 +147,11 @@ func (r *Restore) into(ctx context.Context, dir string) (*Report, error) {
 		}
 		report.Accounts = append(report.Accounts, *a)
 	}
+	if c, ok := data.of(settings, string(settings)); ok {
+		if _, err := r.rebuild(ctx, r.Data, c, dir, "", settingsFile(dir)); err != nil {
+			return nil, fmt.Errorf("the configuration: %w", err)
+		}
+	}
 	return report, nil
 }
 
@@ -129,11 +164,15 @@ func (m *Manifest) of(k Kind, account string) (Chain, bool) {
 	return Chain{}, false
 }
 
-// settingsFile is where a file of the configuration belongs.
+// settingsFile is where a file of the configuration, or of the installation's audit log,
+// belongs.
 func settingsFile(dir string) func(string) (string, bool) {
 	return func(name string) (string, bool) {
 		base, inAccounts := strings.CutPrefix(name, "accounts.d/")
 		ok := name == "parley.toml" || inAccounts && base == filepath.Base(base) && strings.HasSuffix(base, ".toml")
+		if base, inData := strings.CutPrefix(name, "data/"); inData {
+			ok = audit.IsFile(base)
+		}
 		return filepath.Join(dir, filepath.FromSlash(name)), ok && filepath.IsLocal(name)
 	}
 }
@@ -146,13 +185,21 @@ func (r *Restore) account(ctx context.Context, dir string, c, k Chain, newest *M
 		}
 	}
 	b := &burial{data: filepath.Join(dataDir, "data.db"), keys: filepath.Join(keysDir, c.Account+".db"), keysAsOf: k.Time}
+	change := filepath.Join(keysDir, keys.ChangeFile)
 	if _, err := r.rebuild(ctx, r.Keys, k, dir, b.keys, func(name string) (string, bool) {
+		if name == keys.ChangeFile {
+			return change + ".new", true
+		}
 		return filepath.Join(keysDir, name), name == c.Account+".key"
 	}); err != nil {
 		return nil, fmt.Errorf("keys: %w", err)
 	}
+	// Each account has it, and while it is there any of them will do.
+	if err := os.Rename(change+".new", change); err != nil && !isMissing(err) {
+		return nil, err
+	}
 	made, err := r.rebuild(ctx, r.Data, c, dir, b.data, func(name string) (string, bool) {
-		return filepath.Join(dataDir, name), name == "audit.log"
+		return filepath.Join(dataDir, name), audit.IsFile(name)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("data: %w", err)

@@ -8,10 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
 
+	"parley.im/parley/store/audit"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -31,27 +33,47 @@ type source struct {
 	db      string   // path; "" is none
 	files   []onDisk // those that are there are copied
 	steady  bool     // the first file must not change while the database is read
+	audits  string   // a folder whose audit log is copied, too; its files come and go
+	below   string   // what is put before the names of those
+}
+
+// all are the files that there are now.
+func (s *source) all() ([]onDisk, error) {
+	list := slices.Clone(s.files)
+	if s.audits == "" {
+		return list, nil
+	}
+	names, err := audit.Files(s.audits)
+	for _, n := range names {
+		list = append(list, onDisk{s.below + n, filepath.Join(s.audits, n)})
+	}
+	return list, err
 }
 
 type onDisk struct{ name, path string }
 
 // paths are all files that a change of the source changes.
-func (s *source) paths() []string {
+func (s *source) paths() ([]string, error) {
 	var list []string
 	if s.db != "" {
 		list = append(list, s.db, s.db+"-wal")
 	}
-	for _, f := range s.files {
+	files, err := s.all()
+	for _, f := range files {
 		list = append(list, f.path)
 	}
-	return list
+	return list, err
 }
 
 // signature changes when the source does. It is "" where it has changed so lately that
 // the next change might not show.
 func (s *source) signature(now time.Time) string {
 	var b strings.Builder
-	for _, path := range s.paths() {
+	paths, err := s.paths()
+	if err != nil {
+		return ""
+	}
+	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err != nil || info.Size() == 0 {
 			continue

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 
+	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite"
@@ -21,10 +24,33 @@ func Verify(ctx context.Context, dir string, r *Report, root seal.Key, log *slog
 			faults = append(faults, fmt.Errorf("account %s: %w", a.ID, err))
 		}
 	}
+	if err := verifyAudit(filepath.Join(dir, "data"), "", log); err != nil {
+		faults = append(faults, fmt.Errorf("the installation: %w", err))
+	}
 	return errors.Join(faults...)
 }
 
+// verifyAudit goes through the chain of an audit log, if there is one.
+func verifyAudit(dir, account string, log *slog.Logger) (err error) {
+	if !audit.Exists(dir) {
+		return nil
+	}
+	l, err := audit.Open(audit.Config{Dir: dir, Account: account, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, l.Close()) }()
+	r, err := l.Verify(nil)
+	if err == nil && len(r.Faults) > 0 {
+		err = fmt.Errorf("audit log: %s: %w", strings.Join(r.Faults, "; "), store.ErrTampered)
+	}
+	return err
+}
+
 func verify(ctx context.Context, dir, id string, root seal.Key, log *slog.Logger) (err error) {
+	if err := verifyAudit(filepath.Join(dir, "data", "accounts", id), id, log); err != nil {
+		return err
+	}
 	in := filepath.Join(dir, "keys")
 	roots, err := keys.OpenRoots(in, root)
 	if err != nil {

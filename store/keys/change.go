@@ -17,11 +17,11 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// While the root key is replaced, this file beside the account keys holds each of the two
+// ChangeFile is the name of a file. While the root key is replaced, it, beside the account keys holds each of the two
 // root keys sealed by the other. So whoever has one of them has both, and it does not
 // matter which one an account key is wrapped by, nor where a kill cuts it. It goes when
 // all are wrapped by the new one and the new one is what the configuration names.
-const changeFile = "root.json"
+const ChangeFile = "root.json"
 
 type change struct {
 	Format   int    `json:"format"`
@@ -65,7 +65,7 @@ func rootBox(k *seal.Key) *seal.Box { return seal.NewBox(k, "", 0, 0) }
 // OpenRoots looks in a folder of keys whether a root key is being replaced.
 func OpenRoots(dir string, root seal.Key) (*Roots, error) {
 	r := &Roots{Root: root}
-	text, err := os.ReadFile(filepath.Join(dir, changeFile))
+	text, err := os.ReadFile(filepath.Join(dir, ChangeFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
@@ -77,7 +77,7 @@ func OpenRoots(dir string, root seal.Key) (*Roots, error) {
 		err = conn.ErrNewer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read %s, which tells of the root key's replacement: %w", filepath.Join(dir, changeFile), err)
+		return nil, fmt.Errorf("read %s, which tells of the root key's replacement: %w", filepath.Join(dir, ChangeFile), err)
 	}
 	raw, err := rootBox(&root).Open(nil, c.NewByOld, &placeNew)
 	r.Is = Old
@@ -111,7 +111,7 @@ func (r *Roots) Change(dir string, next seal.Key) error {
 		OldByNew: rootBox(&next).Seal(nil, r.Root[:], &placeOld),
 	}, "", "  ")
 	if err == nil {
-		err = replace(filepath.Join(dir, changeFile), append(text, '\n'))
+		err = replace(filepath.Join(dir, ChangeFile), append(text, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("begin to replace the root key: %w", err)
@@ -125,7 +125,7 @@ func (r *Roots) End(dir string) error {
 	if r.Is != New {
 		return fmt.Errorf("the configuration names the old root key: %w", store.ErrConflict)
 	}
-	path := filepath.Join(dir, changeFile)
+	path := filepath.Join(dir, ChangeFile)
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err == nil {
 		err = errors.Join(os.Remove(path), conn.SyncDir(dir), blank(f), f.Close())
