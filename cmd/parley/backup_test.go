@@ -215,7 +215,7 @@ func TestBackupKilled(t *testing.T) {
 		close(stop)
 		<-talked
 		t.Logf("round %d: %d copies by command", round, <-copying)
-		if _, prose, err := typed(t, "", "backup", "verify", "-config", o.conf, "-identity", identity); err != nil {
+		if _, prose, err := typed(t, "", "verify", "-backup", "-config", o.conf, "-identity", identity); err != nil {
 			t.Fatalf("after kill %d: %s", round+1, prose)
 		}
 		records := restoredRecords(t, o, identity)
@@ -319,7 +319,7 @@ func TestBackupOnFullDisk(t *testing.T) {
 	}
 	limitFiles(t, d, unix.RLIM_INFINITY)
 	must(t, "", "backup", "-full", "-config", config)
-	if _, prose, err := typed(t, "", "backup", "verify", "-config", config, "-identity", identity); err != nil {
+	if _, prose, err := typed(t, "", "verify", "-backup", "-config", config, "-identity", identity); err != nil {
 		t.Error(prose)
 	}
 	for _, path := range []string{"copies/data", "copies/keys", "data/backup/half"} {
@@ -364,7 +364,7 @@ func TestBackupCommandsRefuse(t *testing.T) {
 		{"no copy", []string{"restore", "-identity", identity, "-from", empty, "-keys-from", empty, "-dir", dir + "/new"}, "there is no copy in " + empty},
 		{"something there", []string{"restore", "-identity", identity, "-from", empty, "-keys-from", empty, "-dir", dir}, "is not empty"},
 		{"no time", []string{"restore", "-identity", identity, "-from", empty, "-keys-from", empty, "-dir", dir + "/new", "-at", "noon"}, "not a time such as"},
-		{"half a pair", []string{"backup", "verify", "-config", config, "-identity", identity, "-from", empty}, "belong together"},
+		{"half a pair", []string{"verify", "-backup", "-config", config, "-identity", identity, "-from", empty}, "belong together"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, prose, err := typed(t, "", c.in...)

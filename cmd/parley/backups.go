@@ -176,15 +176,20 @@ func (h *health) backupAges() {
 	}
 }
 
-func backupCommands() []command {
-	places := []option{
+// placeOptions name copies that the configuration does not, and one of them.
+func placeOptions() []option {
+	return []option{
 		{name: "from", value: "TARGET", does: "where copies of data are: a folder, or s3://BUCKET/PREFIX?endpoint=URL with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"},
 		{name: "keys-from", value: "TARGET", does: "where copies of keys are"},
 		{name: "at", value: "TIME", does: "the newest copy from before, such as 2026-11-28T09:30:00Z; the newest of all"},
 	}
-	identity := option{name: "identity", value: "FILE", does: "the secret half of a key that copies are sealed to", must: true}
-	must := slices.Clone(places)
-	must[0].must, must[1].must = true, true
+}
+
+var identityOption = option{name: "identity", value: "FILE", does: "the secret half of a key that copies are sealed to"}
+
+func backupCommands() []command {
+	places, identity := placeOptions(), identityOption
+	places[0].must, places[1].must, identity.must = true, true, true
 	return []command{ // "backup" after those that begin so
 		{
 			name: "backup list",
@@ -200,13 +205,6 @@ func backupCommands() []command {
 			run:  backupKeygen,
 		},
 		{
-			name:    "backup verify",
-			does:    "Restores the newest copies into a temporary folder, compares hashes and counts, and reads every conversation.",
-			more:    "Without -from it looks at each place of the configuration in turn. Needs the root key; a server may run meanwhile.",
-			options: append([]option{configOption, setOption, identity}, places...),
-			run:     backupVerify,
-		},
-		{
 			name: "backup",
 			does: "Copies what has changed to all places of [backup] at once.",
 			more: "A running server does so by itself every [backup] every. Exits 1 if a place could not be reached.",
@@ -219,7 +217,7 @@ func backupCommands() []command {
 			does: "Makes an installation again of copies, in a folder that is not there yet: data, keys, configuration.",
 			more: "Puts nothing over what is there. Keys are always the newest there are, so that what was destroyed stays destroyed. " +
 				"The root key and certificates are not in copies: put them where the configuration says.",
-			options: append([]option{identity, {name: "dir", value: "DIR", does: "the folder to make", must: true}}, must...),
+			options: append([]option{identity, {name: "dir", value: "DIR", does: "the folder to make", must: true}}, places...),
 			run:     restore,
 		},
 	}

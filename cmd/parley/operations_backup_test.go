@@ -50,7 +50,8 @@ func TestBackupChapter(t *testing.T) {
 	}
 
 	public := strings.TrimSpace(shell(lines[0]))
-	options := tomlBlock.FindStringSubmatch(text)
+	_, chapter, _ := strings.Cut(text, "\n## Backups and restoring\n")
+	options := tomlBlock.FindStringSubmatch(chapter)
 	if options == nil || !strings.Contains(options[1], `"age1..."`) {
 		t.Fatalf("the chapter shows no options")
 	}

@@ -82,13 +82,16 @@ func (c *call) tellRestored(r *backup.Report) {
 			c.say("account %s: its keys are from %s; what was said in conversations that began after that cannot be read", a.ID, r.KeysTime.UTC().Format(time.RFC3339))
 		}
 	}
+	for _, dir := range r.Unfinished {
+		c.say("%s is what a restore that was cut short has left: delete it, unless another one runs just now", dir)
+	}
 	for _, id := range r.Deleted {
 		c.say("account %s: there are no keys of it any more: it had been deleted", id)
 	}
 }
 
-// backupVerify restores the newest copies aside and looks whether they are whole.
-func backupVerify(ctx context.Context, c *call) error {
+// verifyBackup restores the newest copies aside and looks whether they are whole.
+func verifyBackup(ctx context.Context, c *call) error {
 	f, err := c.load()
 	if err != nil {
 		return err

@@ -17,14 +17,38 @@ func verifyCommands() []command {
 		does: "Walks all that is kept and tells what is not as it was written: records, keys, agents, webhooks.",
 		more: "Exits 1 if anything is. What was changed is shown to nobody. While a server runs the structure of the files is left out, " +
 			"since that would make those who write wait. With -accept a log or a key database that was put back to an older state " +
-			"(from a backup, say) is taken as it is from here on.",
-		options: []option{
+			"(one that was copied by hand, say) is taken as it is from here on. With -backup the newest copies are restored into a temporary folder, and what comes " +
+			"out is looked at in the same way, audit logs included; without -from those of each place of the configuration in turn. That needs the root key, and the identity.",
+		options: append([]option{
 			configOption, setOption, jsonOption,
 			{name: "account", value: "ID", does: "only this account; all"},
 			{name: "accept", does: "takes logs as they are, though they had come further"},
-		},
-		run: verifyAll,
+			{name: "backup", does: "looks at copies instead"},
+			identityOption,
+		}, placeOptions()...),
+		run: verifyWhich,
 	}}
+}
+
+// verifyWhich tells what is kept here from copies of it.
+func verifyWhich(ctx context.Context, c *call) error {
+	if c.on("backup") {
+		for _, name := range []string{"json", "account", "accept"} {
+			if c.on(name) {
+				return c.usage("-%s does not go with -backup", name)
+			}
+		}
+		if !c.on("identity") {
+			return c.usage("-identity is missing")
+		}
+		return verifyBackup(ctx, c)
+	}
+	for _, name := range []string{"identity", "from", "keys-from", "at"} {
+		if c.on(name) {
+			return c.usage("-%s needs -backup", name)
+		}
+	}
+	return verifyAll(ctx, c)
 }
 
 // A verifyInfo is what was found in an account.
