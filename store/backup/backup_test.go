@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -270,4 +271,45 @@ func TestWhatWasCopiedComesBack(t *testing.T) {
 			t.Errorf("parley.toml is %q, %v", text, err)
 		}
 	})
+}
+
+// What the keys know of how far the log had come is not held against an older log that was
+// restored: it goes on from further still. Should that one be put back later, it is noticed.
+func TestRestoredLogIsAccepted(t *testing.T) {
+	p := newPlace(t, true)
+	p.say(0, 1, "first")
+	p.mustCopy(false)
+	before := p.clock()
+	for i := range 5 {
+		p.say(0, 1, fmt.Sprint("later-", i))
+	}
+	p.close(p.keys, p.store) // which tells the keys
+	p.open()
+	anchor, err := p.keys.Anchor()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mustCopy(false)
+	q, report := p.restore(before)
+	if anchor.Ordinal <= report.Accounts[0].Newest {
+		t.Fatalf("the keys know of record %d, and the log has as many as %d", anchor.Ordinal, report.Accounts[0].Newest)
+	}
+	q.whole("at once")
+	old, err := os.ReadFile(q.path("data/accounts/desk/data.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	q.say(0, 1, "second")
+	q.close(q.keys, q.store)
+	q.open()
+	q.whole("after it has gone on")
+	if got := q.all(0); got != "first second" {
+		t.Errorf("Anna reads %q", got)
+	}
+	q.close(q.keys, q.store)
+	q.write("data/accounts/desk/data.db", string(old))
+	q.open()
+	if err := q.store.Verify(t.Context(), true); !errors.Is(err, store.ErrTampered) {
+		t.Errorf("a log that was put back: %v", err)
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -233,4 +234,51 @@ func TestOlderKeysBringNothingBack(t *testing.T) {
 	if err := q.store.Verify(t.Context(), true); err == nil || strings.Contains(err.Error(), "had been destroyed were back") {
 		t.Errorf("afterwards: %v", err)
 	}
+}
+
+// Copies that are made while something expires are whole: in each conversation either all
+// is there or only what has not expired.
+func TestCopiesWhileItExpires(t *testing.T) {
+	forSealedAndPlain(t, func(t *testing.T, sealed bool) {
+		p := newAged(t, sealed)
+		began, done := make(chan struct{}), make(chan error, 1)
+		go func() { // ends when all has expired
+			var once sync.Once
+			_, err := p.store.Expire(t.Context(), store.Expiry{Now: p.clock(), Done: func(store.Shredding) { once.Do(func() { close(began) }) }})
+			done <- err
+		}()
+		whole := 0
+		check := func() {
+			q, _ := p.restore(time.Time{})
+			switch got := q.transcript(p.with); {
+			case got == p.young:
+			case strings.HasPrefix(got, "expired-0 ") && strings.HasSuffix(got, " expired-39 "+p.young):
+				whole++
+			default:
+				t.Errorf("the conversation is %q", got)
+			}
+			q.expire()
+			if got := q.transcript(p.with); got != p.young {
+				t.Errorf("after another look the conversation is %q", got)
+			}
+			q.whole("after another look")
+		}
+		for over := false; !over; {
+			p.mustCopy(false)
+			check()
+			select {
+			case err := <-done:
+				if over = true; err != nil {
+					t.Fatal(err)
+				}
+			default:
+			}
+		}
+		<-began
+		p.mustCopy(false)
+		before := whole
+		if check(); whole != before {
+			t.Error("at last it is all there again")
+		}
+	})
 }

@@ -241,13 +241,15 @@ func (a *Account) ready(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the journal: %w", err)
 	}
-	if err := a.freshen(ctx, a.journal); err != nil {
-		return err
-	}
 	if err := a.notice(ctx); err != nil {
 		return err
 	}
-	return a.sweep(ctx)
+	// Secrets that nothing knows go first: where an older log was put beside newer keys, one
+	// of them would stand in the place of the journal's next.
+	if err := a.sweep(ctx); err != nil {
+		return err
+	}
+	return a.freshen(ctx, a.journal)
 }
 
 // start runs do beside the caller, unless the account is closing.
