@@ -9,6 +9,7 @@ import (
 
 // The API's figures follow what is asked, and operators' commands change none of them.
 func TestAPIFigures(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "admin")
 	before := d.figures()

@@ -156,6 +156,7 @@ func (d *daemon) direct() string {
 
 // An integrator's day: agents, devices, webhooks, conversations, transcripts, events.
 func TestAPI(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "owner")
 
@@ -283,6 +284,7 @@ func verifyExport(t *testing.T, text, conversation string, records int64) {
 
 // A POST with an idempotency key is done once, whoever crashes in between.
 func TestAPIIdempotencyKeys(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "admin")
 	c.headers.Set("Idempotency-Key", "order-17")
@@ -320,6 +322,7 @@ func TestAPIIdempotencyKeys(t *testing.T) {
 
 // Nobody overwrites what has changed since it was read.
 func TestAPIETags(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "admin")
 	var hook web.WebhookInfo
@@ -338,6 +341,7 @@ func TestAPIETags(t *testing.T) {
 
 // SMO-1, KIS-2, KIS-3: whoever cannot say who it is hears nothing.
 func TestAPIAuthentication(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "owner")
 	signing := d.newKey("-role", "owner", "-signing")
@@ -432,6 +436,7 @@ func TestAPIAuthentication(t *testing.T) {
 // KIS-2: signed requests, and what becomes of them when they are sent again, changed, or
 // kept for later.
 func TestAPISignedRequests(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "owner")
 	k := d.newKey("-role", "owner", "-signing")
@@ -516,6 +521,7 @@ func other(d *daemon) web.KeyInfo { return d.newKey("-role", "owner", "-signing"
 
 // A token makes no keys, and a key none that is good for longer or for more than itself.
 func TestAPIKeysBegetNothingBetter(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	until := time.Now().Add(time.Hour).UTC().Truncate(time.Second)
 	c := d.api("-role", "owner", "-expires", until.Format(time.RFC3339))
@@ -543,6 +549,7 @@ func TestAPIKeysBegetNothingBetter(t *testing.T) {
 
 // Of many who change what they have seen at the same moment, one does.
 func TestAPIChangesAtOnce(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "admin")
 	var hook web.WebhookInfo
@@ -596,6 +603,7 @@ func TestAPIChangesAtOnce(t *testing.T) {
 // VIV-8: the account's own setting shortens what the operator allows, and never makes it
 // longer; it holds over a restart, and is an event.
 func TestAPISettings(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "account.desk.retention=30d")
 	c := d.api("-role", "owner")
 	set := func(retention string) (s web.Settings) {
@@ -632,6 +640,7 @@ func TestAPISettings(t *testing.T) {
 
 // No argument of a command leads it to something else than it names.
 func TestCommandsStayWhereTheyAre(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, _ func() []string) {
 		must(t, "anna@desk.example\tcorrect horse 42\nben@desk.example\tcorrect horse 42\n", "agent", "import", "-config", config)
 		for _, args := range [][]string{
@@ -652,6 +661,7 @@ func TestCommandsStayWhereTheyAre(t *testing.T) {
 
 // A transcript that was changed outside the server breaks off: nobody takes it for all.
 func TestAPITranscriptBreaksOff(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	d.say("anna", "ben", "one", "two", "three")
 	path := "/v1/conversations/" + d.direct() + "/transcript"
@@ -688,6 +698,7 @@ func TestAPITranscriptBreaksOff(t *testing.T) {
 
 // What nobody has signed in for costs no memory: no body is read.
 func TestAPIReadsNoBodyOfStrangers(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	c := d.api("-role", "admin")
 	body, w := io.Pipe()
@@ -703,6 +714,7 @@ func TestAPIReadsNoBodyOfStrangers(t *testing.T) {
 
 // Too much is answered by when to go on, and strangers are slowed down by where they are.
 func TestAPIRateLimits(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=5")
 	c := d.api("-role", "auditor")
 	for n := range 5 {
@@ -724,6 +736,7 @@ func TestAPIRateLimits(t *testing.T) {
 
 // Headers that browsers go by, and paths that are not what they seem. WCP-13 … WCP-17
 func TestAPIHeadersAndPaths(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `hosts.api="https://api.desk.example"`, "-set", `hosts.files="https://files.desk.example"`,
 		"-set", `contact.security="mailto:security@desk.example"`)
 	c := d.api("-role", "owner")

@@ -80,6 +80,7 @@ func tunnel(t *testing.T) string {
 
 // The commands of docs/api.md do what it says, as they are written there.
 func TestAPIDocs(t *testing.T) {
+	t.Parallel()
 	needs(t, "bash", "curl", "openssl")
 	d := healthy(t)
 	started := time.Now().Unix()
@@ -122,6 +123,7 @@ curl() { command curl --cacert %q --resolve desk.example:%s:127.0.0.1 "$@"; }
 
 // docs/api.md lists every route, and who may ask for it.
 func TestAPIDocsListRoutes(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	var want strings.Builder
 	for _, r := range d.api("-role", "auditor").routes() {

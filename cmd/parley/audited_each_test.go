@@ -36,6 +36,7 @@ var registered = regexp.MustCompile(`(?m)^\s*o\.(?:handle|stream)\("([A-Z]+ [^"]
 // WCP-10: each command about the installation that changes something gives exactly one
 // record; none that only lists gives one.
 func TestEachChangeHasOneRecord(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "desk.example")
 	must(t, "", "account", "add", "shop", "-domain", "shop.example", "-config", config)
 	for _, name := range []string{"anna", "ben"} {
@@ -114,6 +115,7 @@ func TestEachChangeHasOneRecord(t *testing.T) {
 // WCP-10: so does every route of the API, for operators as for keys, if it changes something
 // or shows what was said, or a secret.
 func TestEachRouteHasOneRecord(t *testing.T) {
+	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	for _, name := range []string{"anna", "ben"} {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", name+"@desk.example", "-config", config)

@@ -133,6 +133,7 @@ func newChanging(t *testing.T, config string, options ...string) *changing {
 
 // A panic while a command is carried out leaves its record.
 func TestRecordOfAPanic(t *testing.T) {
+	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	i, o := opened(t, config)
 	o.handle("POST /v1/panic", func(*http.Request) (any, error) { panic("a programmer's mistake") })
@@ -151,6 +152,7 @@ func TestRecordOfAPanic(t *testing.T) {
 
 // An API key's record says which, and where from.
 func TestRecordOfAKey(t *testing.T) {
+	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	i, _ := opened(t, config)
 	ctx := audit.Called(t.Context(), audit.Caller{Actor: audit.Actor{Kind: audit.Key, ID: "key_1"}, Address: "192.0.2.7"})
@@ -171,6 +173,7 @@ func TestRecordOfAKey(t *testing.T) {
 
 // What the commands show, and that verify finds what was changed behind the server's back.
 func TestAuditCommands(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, dir, config string, _ func() []string) {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
 		must(t, "", "agent", "disable", "anna@desk.example", "-config", config)
@@ -231,6 +234,7 @@ func TestAuditCommands(t *testing.T) {
 
 // A signed head goes out once a day, and tells when the log is cut or written anew.
 func TestDailyHead(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "desk.example")
 	must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
 	i, o := opened(t, config)
@@ -276,6 +280,7 @@ func TestDailyHead(t *testing.T) {
 // No change without its record: with no room left a command is refused with a sentence,
 // and nothing was changed.
 func TestNoRoomForARecord(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	must(t, "", "agent", "disable", "ben@desk.example", "-config", config)
@@ -295,6 +300,7 @@ func TestNoRoomForARecord(t *testing.T) {
 
 // SIGHUP is an operator's command, too, though nobody knows which operator's.
 func TestRecordOfSIGHUP(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	records := func() string {
@@ -328,6 +334,7 @@ func TestRecordOfSIGHUP(t *testing.T) {
 // kill -9 at any moment: what was answered has its record, nothing has two, and the chain
 // is whole.
 func TestAuditKilled(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	answered := 0

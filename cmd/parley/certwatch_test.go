@@ -78,6 +78,7 @@ func (w *watched) write(name string, text []byte) {
 // A new pair of files is shown once it is whole. Whatever is there meanwhile is told once, and
 // the old pair goes on.
 func TestCertificateFilesWatched(t *testing.T) {
+	t.Parallel()
 	w := watching(t)
 	now := time.Now()
 	said, first := w.looks(now)
@@ -139,6 +140,7 @@ func TestCertificateFilesWatched(t *testing.T) {
 // One customer's bad pair keeps no new one from another, and what is not valid yet is
 // taken when it is.
 func TestCertificatePairsApart(t *testing.T) {
+	t.Parallel()
 	w := watching(t)
 	if _, prose, err := typed(t, "", "quickstart", "-dir", w.dir, "shop.example"); err != nil {
 		t.Fatal(prose)
@@ -165,6 +167,7 @@ func TestCertificatePairsApart(t *testing.T) {
 
 // Where a file's certificate has expired, the authority's takes its place, as soon as it is there.
 func TestFetchedForExpired(t *testing.T) {
+	t.Parallel()
 	w := watching(t, "-set", "acme.directory=https://127.0.0.1:1/dir")
 	f := w.inst.config()
 	end := w.xmpp.Shown("desk.example").Leaf.NotAfter
@@ -195,6 +198,7 @@ func TestFetchedForExpired(t *testing.T) {
 
 // Each of expiryDays is told once, in the log and as an event, also over a restart.
 func TestExpiryIsTold(t *testing.T) {
+	t.Parallel()
 	w := watching(t)
 	end := w.xmpp.Shown("desk.example").Leaf.NotAfter
 	told := func(left time.Duration) string {
@@ -262,6 +266,7 @@ func TestExpiryIsTold(t *testing.T) {
 // A day counts for certificates that live long enough, and the longest not for what is renewed
 // by itself.
 func TestDueDay(t *testing.T) {
+	t.Parallel()
 	now := time.Now()
 	for _, c := range []struct {
 		life, left time.Duration
@@ -281,6 +286,7 @@ func TestDueDay(t *testing.T) {
 
 // The figure of each name counts down.
 func TestExpiryFigures(t *testing.T) {
+	t.Parallel()
 	w := watching(t)
 	end := w.xmpp.Shown("desk.example").Leaf.NotAfter
 	var text bytes.Buffer

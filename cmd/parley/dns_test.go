@@ -10,6 +10,7 @@ import (
 
 // What 'check -dns' prints, for each state of a zone.
 func TestCheckDNS(t *testing.T) {
+	t.Parallel()
 	const both = "listen.starttls=127.0.0.1:5222 listen.tls=127.0.0.1:5223"
 	for _, c := range []struct {
 		name  string
@@ -108,6 +109,7 @@ func TestCheckDNS(t *testing.T) {
 
 // A server for DNS that is not there, or not a server, is told as such.
 func TestCheckDNSWithoutServer(t *testing.T) {
+	t.Parallel()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

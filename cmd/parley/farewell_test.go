@@ -58,6 +58,7 @@ func befriend(t *testing.T, a, b *jabber) {
 // after her sees nobody and is seen by nobody (rule 56). So it is when the server was not
 // running, and could tell nobody.
 func TestADeletedAgentLeavesNothing(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "roster.colleagues=false")
 	config := filepath.Join(d.dir, "parley.toml")
 	const password = "correct horse 42"
@@ -109,6 +110,7 @@ func TestADeletedAgentLeavesNothing(t *testing.T) {
 // Whoever is disabled can't be seen, but what others have with her stays, and can be
 // ended meanwhile.
 func TestADisabledAgentKeepsWhatSheHas(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "roster.colleagues=false")
 	config := filepath.Join(d.dir, "parley.toml")
 	const password = "correct horse 42"
@@ -136,6 +138,7 @@ func TestADisabledAgentKeepsWhatSheHas(t *testing.T) {
 // The group of colleagues follows who is an agent; and where they become too many for it
 // everybody is asked to sign in again, to a roster without it.
 func TestColleaguesComeAndGo(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "roster.colleagues_max=3")
 	config := filepath.Join(d.dir, "parley.toml")
 	const password = "correct horse 42"

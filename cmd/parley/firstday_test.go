@@ -18,6 +18,7 @@ import (
 // every conversation that should be there, and none that should not. The chapters of
 // docs/operations.md are run word by word by tests of their own.
 func TestAnOperatorsFirstDay(t *testing.T) {
+	t.Parallel()
 	f := behindHAProxy(t)
 	config := filepath.Join(f.dir, "parley.toml")
 	identity, options := safes(t, f.dir, `"5m"`)

@@ -16,6 +16,7 @@ func asked(peer string, header http.Header) *http.Request {
 
 // The right-most address that is no proxy's of ours is the client's.
 func TestClientAddr(t *testing.T) {
+	t.Parallel()
 	const xff, fwd = "X-Forwarded-For", "Forwarded"
 	for _, c := range []struct {
 		name, peer, header string

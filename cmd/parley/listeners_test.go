@@ -34,6 +34,7 @@ func (d *daemon) at(addr string) *daemon {
 
 // A port for both tells by what the client asks for in the handshake (XEP-0368 §4).
 func TestPortForBoth(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "any" }`)
 	d = d.at(d.any)
 	for _, protocols := range [][]string{{"xmpp-client"}, {"h2", "xmpp-client"}, {"acme-tls/1", "xmpp-client"}} {
@@ -118,6 +119,7 @@ func answerTo(t *testing.T, conn net.Conn, text string) string {
 // Until it is known what a connection wants, it is a stranger's: counted, and gone in time.
 // Those that have turned out to want HTTPS count no more as such.
 func TestStrangersOnAPortForBoth(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "any" }`, "-set", "limits.unauthenticated_per_address=2", "-set", "limits.handshake=2s")
 	d = d.at(d.any)
 	var web []net.Conn
@@ -162,6 +164,7 @@ func TestStrangersOnAPortForBoth(t *testing.T) {
 // Only so many browsers are served at the same time; the next one waits for one to leave, and
 // then for nobody.
 func TestHandedConnections(t *testing.T) {
+	t.Parallel()
 	h := newHanded(1)
 	served := http.Server{Handler: http.NotFoundHandler(), ConnState: h.state}
 	done := make(chan error, 1)
@@ -248,6 +251,7 @@ func bindable(t *testing.T, features string) bool {
 
 // Where TLS ends at a proxy nothing that hangs on it is offered, or taken.
 func TestNoChannelBinding(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "tls" }, { address = "127.0.0.1:0", for = "any", channel_binding = false }`)
 	for addr, want := range map[string]bool{d.tls: true, d.any: false} {
 		if got := bindable(t, d.featuresOn(dialFrom(t, "127.0.0.1", addr))); got != want {
@@ -276,6 +280,7 @@ func behind(addr, client string) func(context.Context) (net.Conn, error) {
 
 // Behind a proxy it is the client that is looked at: who is locked out, who may see figures.
 func TestPROXYProtocol(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "any", proxy_protocol = true }, { address = "127.0.0.1:0", for = "tls" }`,
 		"-set", `trusted_proxies="127.0.0.1"`, "-set", `admin.networks="192.0.2.0/24"`, "-set", "auth.lockout_failures=1", "-set", "log.level=debug")
 	from := func(client, password string) login {
@@ -328,6 +333,7 @@ func TestPROXYProtocol(t *testing.T) {
 
 // Who is forwarded by a trusted proxy counts as himself; nobody else can pretend anything.
 func TestForwardedForOperators(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "https" }`,
 		"-set", `trusted_proxies="127.0.0.9"`, "-set", `admin.networks=["127.0.0.0/8", "192.0.2.0/24"]`)
 	for _, c := range []struct {
@@ -364,6 +370,7 @@ func TestForwardedForOperators(t *testing.T) {
 
 // VIV-3: what is asked in clear is sent to https, and nothing else is said.
 func TestRedirect(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "https" }`, "-set", `listen.redirect="127.0.0.1:0"`)
 	client := http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for _, c := range []struct {
@@ -397,6 +404,7 @@ func TestRedirect(t *testing.T) {
 
 // A webhook reaches none of the ports, of whatever kind.
 func TestOwnPorts(t *testing.T) {
+	t.Parallel()
 	d, config := quickstarted(t, "-starttls", "", "-tls", "", "-https", "", "-set", `listen.redirect="127.0.0.1:0"`,
 		"-set", `trusted_proxies="127.0.0.1"`, "-set", `listener=[{ address = "127.0.0.1:0", for = "any", proxy_protocol = true }]`, "desk.example")
 	f, err := conf.Load(config, nil)

@@ -37,6 +37,7 @@ func mailing(t *testing.T, dir string, b *postbox.Box) []string {
 }
 
 func TestMailTest(t *testing.T) {
+	t.Parallel()
 	box := postbox.Open(t, postbox.Options{User: "parley"})
 	dir := t.TempDir()
 	_, config := quickstarted(t, append(mailing(t, dir, box), "desk.example")...)
@@ -64,6 +65,7 @@ func TestMailTest(t *testing.T) {
 // An alert reaches the operators although the mail server was down and the server was killed
 // meanwhile.
 func TestAlertsOutliveTheServer(t *testing.T) {
+	t.Parallel()
 	box := postbox.Open(t, postbox.Options{User: "parley"})
 	box.Refuse(451)
 	d := healthy(t, mailing(t, t.TempDir(), box)...)
@@ -93,6 +95,7 @@ func TestAlertsOutliveTheServer(t *testing.T) {
 // WCP-11: a panic in a session, on an HTTPS page, in an operator's command: mailed within 60
 // seconds, with its stack and nothing of what was said; the server goes on.
 func TestPanicsAreMailed(t *testing.T) {
+	t.Parallel()
 	box := postbox.Open(t, postbox.Options{User: "parley"})
 	dir, config := quickstarted(t, append(mailing(t, t.TempDir(), box), "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")...)
 	must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "anna@desk.example", "-config", config)
@@ -159,6 +162,7 @@ func TestPanicsAreMailed(t *testing.T) {
 // A mail server that takes a connection and says nothing keeps nobody waiting: sessions go
 // on, and the server ends in time.
 func TestSilentMailServer(t *testing.T) {
+	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -188,6 +192,7 @@ func TestSilentMailServer(t *testing.T) {
 
 // WCP-11: whoever breaks again and again sends one mail in a while, and an end in order none.
 func TestEndsAreNoticed(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "desk.example")
 	f, err := conf.Load(config, nil)
 	if err != nil {

@@ -56,6 +56,7 @@ func (l *notices) nothing() {
 // Whoever supervises the server hears when it is ready, reads its configuration again
 // and stops; the first only when clients get an answer.
 func TestSupervisorIsTold(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")
 	must(t, "correct horse 42\n", "agent", "add", "anna@desk.example", "-password-stdin", "-config", config)
 	for _, socket := range []string{filepath.Join(t.TempDir(), "notify"), "@parley-test-" + filepath.Base(dir) + t.Name()} {
@@ -98,6 +99,7 @@ func TestSupervisorIsTold(t *testing.T) {
 
 // A supervisor that is gone, or reads nothing, holds nothing up.
 func TestSupervisorIsGone(t *testing.T) {
+	t.Parallel()
 	dir, _ := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "desk.example")
 	for _, socket := range []string{filepath.Join(dir, "nowhere"), dir, strings.Repeat("x", 300)} {
 		d := startDaemon(t, dir, "NOTIFY_SOCKET="+socket)
@@ -111,6 +113,7 @@ func TestSupervisorIsGone(t *testing.T) {
 
 // A reload before the server is ready does not make it so.
 func TestSupervisorHearsNoReloadTooEarly(t *testing.T) {
+	t.Parallel()
 	socket := filepath.Join(t.TempDir(), "notify")
 	l := listenForNotices(t, socket)
 	v := &supervisor{socket: socket}

@@ -11,6 +11,7 @@ import (
 // What is lost, or lies open, is told in a sentence with what to do about it, and nothing is
 // made anew in its place: once it is back, everything is there.
 func TestOddInstallations(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")
 	must(t, "anna@desk.example\tcorrect horse 42\n", "agent", "import", "-config", config)
 	at := func(name string) string { return filepath.Join(dir, name) }
@@ -85,6 +86,7 @@ func chmod(t *testing.T, path string, mode os.FileMode) {
 
 // A second server on the same folders is refused with a sentence, and the first goes on.
 func TestSecondServerIsRefused(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	anna := d.login("anna", "correct horse 42", "desk").in(t)
 	_, prose, err := typed(t, "", "serve", "-config", filepath.Join(d.dir, "parley.toml"))

@@ -14,6 +14,7 @@ var tomlBlock = regexp.MustCompile("(?s)```toml\n(.*?)```")
 
 // The commands of the chapter on backups do what it says, as they are written there.
 func TestBackupChapter(t *testing.T) {
+	t.Parallel()
 	text := pages(t)["docs/operations.md"]
 	lines := typedLines(text, "Backups and restoring")
 	if len(lines) != 8 {

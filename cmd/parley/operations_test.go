@@ -41,6 +41,7 @@ func prompts(text string) (lines []string) {
 
 // The commands of docs/operations.md do what it says, beside a server.
 func TestOperationsCommands(t *testing.T) {
+	t.Parallel()
 	box := postbox.Open(t, postbox.Options{User: "parley"})
 	d := healthy(t, mailing(t, t.TempDir(), box)...)
 	config := filepath.Join(d.dir, "parley.toml")
@@ -123,6 +124,7 @@ func logKeys(t *testing.T) map[string]bool {
 // Each line of the log is JSON with its time, level and a message that never varies, where
 // that is asked for.
 func TestLogLinesAreJSON(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "log.format=json")
 	config := filepath.Join(d.dir, "parley.toml")
 	d.login("anna", "correct horse 42", "desk").in(t).drop()
@@ -155,6 +157,7 @@ func TestLogLinesAreJSON(t *testing.T) {
 
 // What is logged has constant messages and the keys of docs/operations.md.
 func TestLogKeys(t *testing.T) {
+	t.Parallel()
 	keys := logKeys(t)
 	if len(keys) < 15 {
 		t.Fatalf("keys %v", keys)

@@ -157,6 +157,7 @@ func told(t *testing.T, list func() []string, want ...string) {
 }
 
 func TestAgents(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, list func() []string) {
 		with := []string{"-config", config}
 		agent := func(args ...string) []string { return append(append([]string{"agent"}, args...), with...) }
@@ -199,6 +200,7 @@ func TestAgents(t *testing.T) {
 }
 
 func TestImport(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, dir, config string, list func() []string) {
 		must(t, "", "quickstart", "-dir", dir, "shop.example")
 		if list != nil {
@@ -241,6 +243,7 @@ func TestImport(t *testing.T) {
 }
 
 func TestAccounts(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, dir, config string, list func() []string) {
 		account := func(args ...string) []string { return append(append([]string{"account"}, args...), "-config", config) }
 		must(t, "", account("add", "-domain", "shop.example", "-profile", "plus", "shop")...)
@@ -289,6 +292,7 @@ func TestAccounts(t *testing.T) {
 
 // What parley.toml declares is not for commands to change.
 func TestAccountDeclaredInTheConfiguration(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "desk.example")
 	text, err := os.ReadFile(config)
 	if err != nil {
@@ -302,6 +306,7 @@ func TestAccountDeclaredInTheConfiguration(t *testing.T) {
 }
 
 func TestWebhooks(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, list func() []string) {
 		webhook := func(args ...string) []string { return append(append([]string{"webhook"}, args...), "-config", config) }
 		for _, c := range []struct{ url, want string }{
@@ -440,6 +445,7 @@ func TestWebhooks(t *testing.T) {
 // VIV-7: the token is shown and rotated by the operator's commands, and both are shown until
 // the old one is good no more.
 func TestAccountRotateToken(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, list func() []string) {
 		show := func() (a web.AccountSecret) {
 			t.Helper()
@@ -485,6 +491,7 @@ func TestAccountRotateToken(t *testing.T) {
 }
 
 func TestWebhooksAreBounded(t *testing.T) {
+	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	serving(t, config)
 	for n := range web.WebhooksMax {
@@ -495,6 +502,7 @@ func TestWebhooksAreBounded(t *testing.T) {
 
 // What was said is shown to people and to programs, and steers no terminal.
 func TestConversations(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "desk.example")
 	for _, name := range []string{"anna", "ben"} {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", name+"@desk.example", "-config", config)
@@ -561,6 +569,7 @@ func said(t *testing.T, config, from, to, inner string, at time.Time) {
 
 // A path that is too long for a socket's address serves all the same.
 func TestControlSocketInADeepFolder(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), strings.Repeat("deep/", 30))
 	must(t, "", "quickstart", "-dir", dir, "-set", "auth.iterations=10000", "desk.example")
 	config := filepath.Join(dir, "parley.toml")
@@ -574,6 +583,7 @@ func TestControlSocketInADeepFolder(t *testing.T) {
 
 // The socket that a killed server left behind is in nobody's way.
 func TestStaleControlSocket(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "desk.example")
 	path := filepath.Join(dir, "data", "control.sock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
@@ -595,6 +605,7 @@ func TestStaleControlSocket(t *testing.T) {
 // Without the account's settings having changed, reading the configuration again
 // changes nothing; a folder cannot change under a running server.
 func TestReload(t *testing.T) {
+	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	live := serving(t, config)
 	before := live.inst.list()[0]

@@ -98,6 +98,7 @@ func (r apiRoute) at(values map[string]string) string {
 
 // Every route is tried with every role, and with every scope but its own.
 func TestAPIPermissions(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
 	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none"}
@@ -160,6 +161,7 @@ func (d *daemon) scoped(scopes ...string) web.KeyInfo {
 
 // Nobody makes anybody more than she is herself. KIS-9
 func TestAPINobodyRises(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	owner, admin := d.api("-role", "owner"), d.api("-role", "admin")
 	var k web.KeyInfo
@@ -189,6 +191,7 @@ func TestAPINobodyRises(t *testing.T) {
 // WCP-9, I8: what is another account's is not there, with the same words as what is
 // nowhere.
 func TestAPIOfAnotherAccount(t *testing.T) {
+	t.Parallel()
 	d := twoAccounts(t)
 	desk, shop := d.api("-role", "owner", "-account", "desk"), d.api("-role", "owner", "-account", "shop")
 	var hook web.WebhookInfo

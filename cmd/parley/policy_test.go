@@ -51,6 +51,7 @@ func policyChanges(t *testing.T, config, account string) (list []string) {
 // is told once with what it was, to the accounts that it concerns; also what was changed while
 // no server ran.
 func TestReloadPolicy(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	const account = "desk"

@@ -38,6 +38,7 @@ var perfdata = regexp.MustCompile(`^PARLEY [A-Z]+ - [^|\n]+ \|( [a-z]+=-?[0-9.]+
 
 // WCP-23: all three kinds of listeners, the certificate's end, whether stores take writes.
 func TestProbe(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config, ca := filepath.Join(d.dir, "parley.toml"), filepath.Join(d.dir, "tls/ca.pem")
 	all := []string{"-config", config, "-ca", ca, "-url", "https://" + d.https, "-tls", d.tls, "-starttls", d.starttls}
@@ -103,6 +104,7 @@ func TestProbe(t *testing.T) {
 
 // Somebody else's network gets no figures, and the probe says so instead of guessing.
 func TestProbeFromElsewhere(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `admin.networks=["192.0.2.0/24"]`)
 	code, line := probed(t, "-config", filepath.Join(d.dir, "parley.toml"), "-ca", filepath.Join(d.dir, "tls/ca.pem"), "-url", "https://"+d.https)
 	if code != probeUnknown || !strings.Contains(line, "/readyz is not for this machine") {
@@ -113,6 +115,7 @@ func TestProbeFromElsewhere(t *testing.T) {
 // The age of backups is looked at where there are any; a server that says too much, or
 // nonsense, is no trouble.
 func TestProbeOfFigures(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name, metrics string
 		code          int
@@ -156,6 +159,7 @@ func TestProbeOfFigures(t *testing.T) {
 // Which listeners there are says the whole configuration: [listen] and [[listener]]. Those
 // behind a proxy would answer it only.
 func TestProbeOfTheConfiguration(t *testing.T) {
+	t.Parallel()
 	d := ported(t, `{ address = "127.0.0.1:0", for = "any" }, { address = "127.0.0.1:0", for = "tls", proxy_protocol = true }`, "-set", `trusted_proxies="127.0.0.2"`)
 	ca := filepath.Join(d.dir, "tls/ca.pem")
 	_, options := safes(t, t.TempDir(), "5m")
@@ -187,6 +191,7 @@ func TestProbeOfTheConfiguration(t *testing.T) {
 
 // How old copies are is told of a server that makes them.
 func TestProbeOfBackups(t *testing.T) {
+	t.Parallel()
 	_, options := safes(t, t.TempDir(), "5m")
 	var sets []string
 	for _, o := range options {

@@ -56,6 +56,7 @@ const (
 
 // What is believed of who comes, and what follows the header is nobody else's business.
 func TestProxyHeaders(t *testing.T) {
+	t.Parallel()
 	p := proxiedHere(t, patience, io.Discard)
 	for _, c := range []struct{ name, head, want string }{
 		{"version 1", "PROXY TCP4 192.0.2.7 192.0.2.1 12345 443\r\n", "192.0.2.7:12345"},
@@ -100,6 +101,7 @@ func TestProxyHeaders(t *testing.T) {
 
 // Whoever does not begin as a trusted proxy does is closed, without a word.
 func TestProxyHeadersRefused(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ name, from, head, want string }{
 		{"an honest header from elsewhere", "127.0.0.2", "PROXY TCP4 192.0.2.7 192.0.2.1 12345 443\r\n", errUntrusted.Error()},
 		{"TLS", "127.0.0.1", "\x16\x03\x01\x00\x05hello", errNoHeader.Error()},
@@ -169,6 +171,7 @@ func FuzzProxyHeader(f *testing.F) {
 
 // A header that does not come, or comes byte by byte, holds up nobody, and ends by itself.
 func TestSlowProxyHeaders(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	p := proxiedHere(t, 300*time.Millisecond, &log)
 	head := proxyHead(0x21, 0x11, v4Block)
@@ -208,6 +211,7 @@ func TestSlowProxyHeaders(t *testing.T) {
 // So many wait for their header at most; when they have gone, others are let in. Close ends
 // those that wait.
 func TestProxyHeadersAtOnce(t *testing.T) {
+	t.Parallel()
 	p := proxiedHere(t, patience, io.Discard)
 	var waiting []net.Conn
 	for range proxyHeadersAtOnce {

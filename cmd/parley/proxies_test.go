@@ -114,6 +114,7 @@ func behindProxy(t *testing.T, config string, listens func(port string) string, 
 
 // What docs/operations.md and docs/proxies say to put into parley.toml has no faults.
 func TestOperationsConfigurations(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/operations.md")
 	if err != nil {
 		t.Fatal(err)
@@ -224,6 +225,7 @@ func behindHAProxy(t *testing.T) *front {
 
 // docs/proxies/nginx.conf does what docs/operations.md says.
 func TestBehindNginx(t *testing.T) {
+	t.Parallel()
 	nginx := program(t, "nginx", "nginx libnginx-mod-stream")
 	const module = "/usr/lib/nginx/modules/ngx_stream_module.so"
 	if _, err := os.Stat(module); err != nil {

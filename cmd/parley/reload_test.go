@@ -111,6 +111,7 @@ func (d *daemon) renew(now time.Time) {
 // HAP-4, VIV-1: a new certificate is shown to whoever comes, and nobody is sent away.
 // A bad one is refused, and the old one stays.
 func TestReloadCertificate(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	anna := d.login("anna", "correct horse 42", "laptop").in(t)
 	first := d.shown(d.tls)
@@ -176,6 +177,7 @@ func TestReloadCertificate(t *testing.T) {
 
 // Limits hold for sessions to come; a configuration with a fault changes none.
 func TestReloadLimits(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	in := func(name, resource string) *jabber { return d.login(name, "correct horse 42", resource).in(t) }
 	long := strings.Repeat("long ", 4000) // 20 KB
@@ -238,6 +240,7 @@ func TestReloadLimits(t *testing.T) {
 // An account's file is all that it takes to serve it; one that is disabled ends its
 // streams, and nobody else's. I8
 func TestReloadAccounts(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	anna := d.login("anna", "correct horse 42", "laptop").in(t)
@@ -312,6 +315,7 @@ func TestReloadAccounts(t *testing.T) {
 
 // SIGHUP while the server stops comes too late: what is closed stays closed.
 func TestReloadWhenStopped(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "tls:1", "-https", "", "desk.example")
 	f, err := conf.Load(config, nil)
 	if err != nil {
@@ -337,6 +341,7 @@ func TestReloadWhenStopped(t *testing.T) {
 
 // What the sample says of SIGHUP is so, also of what only a restart changes.
 func TestWhatSIGHUPTakes(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `trusted_proxies="192.0.2.1"`, "-set", `admin.networks="127.0.0.1/32"`, "-set", `api.requests_per_minute=600`)
 	c := d.api("-role", "admin")
 	limit := func() string { return c.ask("GET", "/v1/webhooks", "", 200, nil).header.Get("RateLimit-Policy") }

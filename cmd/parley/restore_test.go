@@ -69,6 +69,7 @@ func signed(t *testing.T, config string) {
 // logs with their signed heads. Holds are there still. What is only this machine's is not:
 // the sign of a server that runs, certificates, copies from before migrations.
 func TestRestoredIsWhole(t *testing.T) {
+	t.Parallel()
 	dir, config, identity := withCopies(t)
 	signed(t, config)
 	d := startDaemon(t, dir)
@@ -135,6 +136,7 @@ func TestRestoredIsWhole(t *testing.T) {
 
 // VIV-11: a copy that was made while the root key is replaced is good with either one.
 func TestRestoreAmidAChangeOfRootKeys(t *testing.T) {
+	t.Parallel()
 	dir, config, identity := withCopies(t)
 	next := filepath.Join(dir, "next.key")
 	must(t, "", "key", "rotate", "root", "-to", next, "-config", config)
@@ -156,6 +158,7 @@ func TestRestoreAmidAChangeOfRootKeys(t *testing.T) {
 // HAP-2: a restore that is killed leaves nothing that could be taken for an installation,
 // and the next one says what to do with it.
 func TestRestoreKilled(t *testing.T) {
+	t.Parallel()
 	dir, config, identity := withCopies(t)
 	must(t, "", "backup", "-config", config)
 	var piece string
@@ -208,6 +211,7 @@ func TestRestoreKilled(t *testing.T) {
 
 // What is asked of 'parley verify' must fit together.
 func TestVerifyBackupUsage(t *testing.T) {
+	t.Parallel()
 	for want, args := range map[string][]string{
 		"-identity is missing":              {"-backup"},
 		"-identity needs -backup":           {"-identity", "x"},

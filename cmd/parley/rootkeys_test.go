@@ -12,6 +12,7 @@ import (
 // The root key is replaced, with or without a server; then the old one is good for
 // nothing.
 func TestRootKeyIsReplacedByCommand(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, dir, config string, list func() []string) {
 		must(t, "", "quickstart", "-dir", dir, "shop.example")
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "-config", config, "anna@desk.example")
@@ -47,6 +48,7 @@ func TestRootKeyIsReplacedByCommand(t *testing.T) {
 // The server ends by itself what a command has begun, when it is started with the new
 // root key, and says at each start that no copy was confirmed, until one is.
 func TestServerEndsTheChangeOfRootKeys(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")
 	d := startDaemon(t, dir)
 	const nag = "nobody has confirmed that there is a copy of the root key"
@@ -99,6 +101,7 @@ func withoutRoot(config []byte) []byte {
 }
 
 func TestAccountKeyIsReplacedByCommand(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, _ func() []string) {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "-config", config, "anna@desk.example")
 		must(t, "", "key", "rotate", "account", "-config", config, "desk")

@@ -12,6 +12,7 @@ import (
 // Each account is looked at, also where another does not even open, and what is affected
 // is said in sentences.
 func TestVerifyCommand(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, dir, config string, list func() []string) {
 		must(t, "", "quickstart", "-dir", dir, "shop.example")
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "-config", config, "anna@desk.example")

@@ -12,6 +12,7 @@ import (
 )
 
 func TestVersionTellsHowItWasBuilt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		release string
@@ -39,6 +40,7 @@ func TestVersionTellsHowItWasBuilt(t *testing.T) {
 }
 
 func TestVersionForPrograms(t *testing.T) {
+	t.Parallel()
 	out, _, err := typed(t, "", "version", "-json")
 	var b build
 	if err == nil {
@@ -52,6 +54,7 @@ func TestVersionForPrograms(t *testing.T) {
 // Nobody but the operator is told which version runs: neither agents who ask, nor
 // whoever looks at a page or its headers. WCP-17
 func TestVersionIsForOperators(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	secrets := []string{runtime.Version(), newBuild(new(debug.BuildInfo)).SQLite}
 	j := d.login("anna", "correct horse 42", "desk").in(t)

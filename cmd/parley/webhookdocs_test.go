@@ -56,6 +56,7 @@ func (b *inbox) good(t *testing.T, event, secret string) (n int) {
 
 // An integrator follows docs/webhooks.md with curl alone: what is sent arrives and is genuine.
 func TestWebhookDocs(t *testing.T) {
+	t.Parallel()
 	needs(t, "bash", "curl", "python3")
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", `webhook.allow=["127.0.0.0/8"]`, "-account", "desk", "localhost")
 	must(t, "anna@localhost\tcorrect horse 42\nben@localhost\tcorrect horse 42\n", "agent", "import", "-config", config)

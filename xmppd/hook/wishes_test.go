@@ -58,6 +58,7 @@ func TestBothTokensSignForAWhile(t *testing.T) {
 		pass(time.Second)
 		token := s.m.rotate(24 * time.Hour)
 		sender.Reload("desk")
+		pass(time.Millisecond) // it is looked at soon, not at once
 		s.m.say("two")
 		pass(time.Minute)
 		stop()
