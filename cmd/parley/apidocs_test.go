@@ -92,7 +92,7 @@ func TestAPIDocs(t *testing.T) {
 	}
 	page := pages(t)["docs/api.md"]
 	dir := t.TempDir()
-	binary, err := os.Executable()
+	binary, err := builtParley()
 	if err != nil {
 		t.Fatal(err)
 	}

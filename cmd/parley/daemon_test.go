@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -39,8 +40,33 @@ func TestMain(m *testing.M) {
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=10")
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
 }
+
+var builtIn string // the folder of builtParley's binary, once there is one
+
+// builtParley is what a daemon runs: this binary or, when this one has the race detector, parley as
+// it is built for people. A process of its own takes ten times as long with the detector,
+// which has its share of tests where everything is in one process.
+var builtParley = sync.OnceValues(func() (string, error) {
+	if !raced {
+		return os.Executable()
+	}
+	dir, err := os.MkdirTemp("", "parley-built-")
+	if err != nil {
+		return "", err
+	}
+	builtIn = dir
+	binary := filepath.Join(dir, "parley")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return binary, nil
+})
 
 // A daemon is 'parley serve' as a process of its own. What it says is in the file
 // serve.log of the installation's folder, and so is whatever else it may write:
@@ -71,7 +97,7 @@ var readyLine = regexp.MustCompile(`"?msg"?[=:]"?ready"?(?:[ ,]"?starttls"?[=:]"
 // start returns when the server is ready.
 func (d *daemon) start() {
 	d.t.Helper()
-	binary, err := os.Executable()
+	binary, err := builtParley()
 	if err != nil {
 		d.t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func TestBackupChapter(t *testing.T) {
 	if len(lines) != 8 {
 		t.Fatalf("the chapter types %q: this test knows another way", lines)
 	}
-	self, err := os.Executable()
+	self, err := builtParley()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,7 @@ func TestOperationsCommands(t *testing.T) {
 	config := filepath.Join(d.dir, "parley.toml")
 	must(t, "", "account", "show", "desk", "-secret", "-config", config)
 	atItsAddresses(t, d, config)
-	binary, err := os.Executable()
+	binary, err := builtParley()
 	if err != nil {
 		t.Fatal(err)
 	}

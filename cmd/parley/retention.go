@@ -89,7 +89,9 @@ func (r *retention) look(ctx context.Context, now time.Time, trusted func(writte
 			r.inst.log.Error("what has expired is not destroyed yet", "account", a.id, "err", err, "wait", retentionLook)
 		}
 	}
-	r.waiting.Store(waiting)
+	if was := r.waiting.Swap(waiting); was == 0 && waiting > 0 {
+		r.inst.log.Info("nothing expires until the clock has been steady for a while", "accounts", waiting, "wait", steadyFor)
+	}
 	r.runs.Add(1)
 	r.lastRun.Store(now.Unix())
 }
