@@ -20,7 +20,7 @@ test:
 # What .ci/run runs. Many tests wait more than they compute, so four share two processors.
 check: format vet
 	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./...
-	$(MAKE) --no-print-directory fuzz T=5s
+	$(MAKE) --no-print-directory fuzz T=2s
 	$(MAKE) --no-print-directory interop api
 
 format:

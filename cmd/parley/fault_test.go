@@ -73,6 +73,7 @@ CVE-2022-48195 CVE-2024-46957 CVE-2022-24968`
 // TestFault goes through the faults that others had, each under its ids. A test that is for
 // several of them runs for the first.
 func TestFault(t *testing.T) {
+	t.Parallel()
 	ran := make(map[string]bool)
 	for _, f := range faults {
 		t.Run(strings.ReplaceAll(f.ids, " ", ","), func(t *testing.T) {
