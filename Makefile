@@ -17,9 +17,13 @@ all:
 test:
 	$(GO) test ./...
 
-# What .ci/run runs. Many tests wait more than they compute, so four share two processors.
+# What .ci/run runs. Many tests wait more than they compute, so four share two processors. Of the
+# program's own tests, most of which start it as a process, those that are about many
+# things at once in one process have the race detector; with it all of them would take too long.
 check: format vet
-	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./...
+	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/parley$$)
+	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./cmd/parley -run 'TestTalk$$|Roamers|Mingle|Crowd|Colleagues|ManyBig|EachRoute'
+	$(GO) test -parallel 4 -shuffle=on -timeout 15m ./cmd/parley
 	$(MAKE) --no-print-directory fuzz T=2s
 	$(MAKE) --no-print-directory interop api
 

@@ -21,6 +21,9 @@ type Expiry struct {
 type Forecast struct {
 	Held int       // conversations of which something would have gone, were it not for a hold
 	Next time.Time // nothing expires before then; zero if nothing ever does
+	// Slowest is the longest that the writer was kept from others' records at a time, their
+	// commit aside.
+	Slowest time.Duration
 }
 
 // Forever is the end of a hold that has none.

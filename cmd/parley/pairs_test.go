@@ -104,7 +104,7 @@ func BenchmarkPairsBesideRetention(b *testing.B) {
 	account := s.inst.list()[0]
 	p.talk(b, round)
 	b.ResetTimer()
-	var alone, beside time.Duration
+	var alone, beside, slowest time.Duration
 	destroyed := int64(0)
 	for range b.N {
 		began := time.Now()
@@ -115,7 +115,8 @@ func BenchmarkPairsBesideRetention(b *testing.B) {
 		ended := make(chan error, 1)
 		before := logRows(b, account)
 		go func() {
-			_, err := account.store.Expire(ctx, store.Expiry{Now: s.inst.now()})
+			f, err := account.store.Expire(ctx, store.Expiry{Now: s.inst.now()})
+			slowest = max(slowest, f.Slowest)
 			ended <- err
 		}()
 		began = time.Now()
@@ -133,6 +134,7 @@ func BenchmarkPairsBesideRetention(b *testing.B) {
 	}
 	b.ReportMetric(alone.Seconds()/beside.Seconds(), "ratio")
 	b.ReportMetric(float64(round*b.N)/alone.Seconds(), "msg/s-alone")
+	b.ReportMetric(float64(slowest.Microseconds())/1000, "ms-slowest")
 	b.ReportMetric(float64(destroyed)/beside.Seconds(), "destroyed/s")
 }
 

@@ -25,6 +25,7 @@ type retention struct {
 	// Totals since the start, for /metrics.
 	records, secrets, conversations, runs, failures atomic.Int64
 	lastRun                                         atomic.Int64 // seconds
+	slowest                                         atomic.Int64 // microseconds that a slice took
 	waiting                                         atomic.Int64 // accounts whose clock is not trusted yet
 
 	mu   sync.Mutex
@@ -114,6 +115,7 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 		e.Now = time.Time{}
 	}
 	left, err := a.store.Expire(ctx, e)
+	r.slowest.Store(max(r.slowest.Load(), left.Slowest.Microseconds()))
 	if err != nil {
 		return false, err
 	}
@@ -181,6 +183,7 @@ func (r *retention) figures() map[string]func() int64 {
 		"parley_retention_runs_total":              r.runs.Load,
 		"parley_retention_failures_total":          r.failures.Load,
 		"parley_retention_last_run_seconds":        r.lastRun.Load,
+		"parley_retention_slowest_microseconds":    r.slowest.Load,
 		"parley_retention_clock_waits":             r.waiting.Load,
 		"parley_retention_held_conversations":      r.heldConversations,
 	}

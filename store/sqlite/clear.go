@@ -142,6 +142,7 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 		if err != nil {
 			return err
 		}
+		x.forecast.Slowest = max(x.forecast.Slowest, busy)
 		if !more && x.done != nil && len(told) > 0 {
 			x.done(s)
 		}
