@@ -264,9 +264,7 @@ func TestStaleBackupIsTold(t *testing.T) {
 	eventually(t, "it is an event", func() bool {
 		return strings.Contains(must(t, "", "conversation", "show", "-config", config, "1"), "backup.stale")
 	})
-	if log := d.log(); !strings.Contains(log, `msg="the newest copy is too old"`) || !strings.Contains(log, "copies/data: no such file") {
-		t.Errorf("the log says\n%s", log)
-	}
+	d.says(`msg="the newest copy is too old"`, "copies/data: no such file")
 	_, page := d.get("/metrics")
 	var ages []float64
 	for _, of := range []string{"data", "keys"} {

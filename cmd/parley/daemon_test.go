@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -160,6 +161,14 @@ func (d *daemon) log() string {
 		d.t.Fatal(err)
 	}
 	return string(text)
+}
+
+// says waits until the log holds the texts: it comes through a pipe, a moment late.
+func (d *daemon) says(texts ...string) {
+	d.t.Helper()
+	for _, text := range texts {
+		eventually(d.t, "the log holds "+text, func() bool { return strings.Contains(d.log(), text) })
+	}
 }
 
 func (d *daemon) roots() *x509.CertPool {

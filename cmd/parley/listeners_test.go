@@ -294,9 +294,7 @@ func TestPROXYProtocol(t *testing.T) {
 		}
 	}
 	from("192.0.2.8", "correct horse 42").in(t).lives()
-	if log := d.log(); !strings.Contains(log, "peer=192.0.2.8:12345") {
-		t.Errorf("the log does not know who came: %s", log)
-	}
+	d.says("peer=192.0.2.8:12345")
 
 	for _, c := range []struct {
 		client string
