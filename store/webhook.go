@@ -71,9 +71,12 @@ type EndpointOptions struct {
 	Auth        EndpointAuth
 	Again       time.Time `json:",omitzero"` // when something was last asked for again; a change makes it known
 
-	// Previous is the secret before this one. What is sent is signed with it, too, until
-	// then.
+	SignKey SignKey `json:",omitempty"` // signs what is sent, besides the secret
+
+	// Previous and PreviousKey are the secret and the key before these. What is sent is
+	// signed with them, too, until then.
 	Previous      string    `json:",omitempty"`
+	PreviousKey   SignKey   `json:",omitempty"`
 	PreviousUntil time.Time `json:",omitzero"`
 }
 

@@ -85,6 +85,7 @@ func TestWebhooks(t *testing.T) {
 			{"", `ordering is "any" or "contact"`, []string{"-ordering", "none"}},
 			{"", `format is "parley" or "vivocha"`, []string{"-format", "xml"}},
 			{"", `hub is "off" or "on"`, []string{"-hub", "yes"}},
+			{"", `signature is "hmac" or "ed25519"`, []string{"-signature", "rsa"}},
 			{"", "more than 200", []string{"-description", strings.Repeat("x", 201)}},
 			{"", "a password would go over plain http", []string{"-url", "http://shop.example/"}},
 			{"basic a:b c\n", "a user without a colon", []string{"-auth-stdin"}},
@@ -109,12 +110,37 @@ func TestWebhooks(t *testing.T) {
 			t.Errorf("after the rotation: %+v", h)
 		}
 		refused(t, "0s to 168h", "", webhook("rotate", "-overlap", "169h", hook.ID)...)
+		// A key is made once, and with each new secret; its public half alone is shown.
+		key := func() string {
+			t.Helper()
+			h := show()
+			if strings.HasPrefix(h.PublicKey, "whpk_") != (h.Signature == "ed25519") {
+				t.Errorf("signature %s with the public key %q", h.Signature, h.PublicKey)
+			}
+			return h.PublicKey
+		}
+		must(t, "", webhook("set", hook.ID, "-signature", "ed25519")...)
+		first := key()
+		must(t, "", webhook("set", hook.ID, "-signature", "ed25519", "-hub", "on")...)
+		if out := must(t, "", webhook("show", hook.ID)...); key() != first || !strings.Contains(out, first) || strings.Contains(out, "whsk_") {
+			t.Errorf("a key is made anew, or not shown: %s", out)
+		}
+		if out := must(t, "", webhook("rotate", hook.ID)...); key() == first || !strings.Contains(out, key()) {
+			t.Errorf("rotate: %s, want another public key", out)
+		}
+		must(t, "", webhook("set", hook.ID, "-signature", "hmac")...)
+		if key() != "" {
+			t.Error("a key is left")
+		}
 		must(t, "", webhook("rotate", "-overlap", "0s", hook.ID)...)
 		if h := show(); h.PreviousUntil != nil {
 			t.Errorf("the old secret is good until %v", h.PreviousUntil)
 		}
+		if list != nil {
+			list()
+		}
 		must(t, "", webhook("enable", hook.ID)...)
-		told(t, list, "webhooks of desk", "webhooks of desk")
+		told(t, list, "webhooks of desk")
 
 		// What it is to get again: the test, since it is the one thing that has happened.
 		must(t, "", webhook("set", hook.ID, "-events", "webhook.test")...)

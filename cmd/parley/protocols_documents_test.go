@@ -56,6 +56,7 @@ var documents = []document{
 	{"RFC 7622", "XMPP: address format", "2015", complete, "0.1", ""},
 	{"RFC 7627", "TLS session hash and extended master secret extension", "2015", cited, "", "when a connection of TLS 1.2 can be bound to"},
 	{"RFC 7677", "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "2015", complete, "0.1", ""},
+	{"RFC 8032", "Edwards-curve digital signature algorithm (EdDSA)", "2017", cited, "", "webhooks that a public key verifies"},
 	{"RFC 8264", "PRECIS framework", "2017", cited, "", "as RFC 7622 uses it"},
 	{"RFC 8265", "Preparation, enforcement, and comparison of user names and passwords", "2017", cited, "", "why passwords are prepared by SASLprep instead"},
 	{"RFC 8314", "Cleartext considered obsolete: use of TLS for email submission and access", "2018", cited, "", "mail to operators"},

@@ -16,6 +16,7 @@ import (
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"parley.im/parley/store"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -57,7 +58,7 @@ func (b *inbox) good(t *testing.T, event, secret string) (n int) {
 // An integrator follows docs/webhooks.md with curl alone: what is sent arrives and is genuine.
 func TestWebhookDocs(t *testing.T) {
 	t.Parallel()
-	needs(t, "bash", "curl", "python3")
+	needs(t, "bash", "curl", "openssl", "python3")
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", `webhook.allow=["127.0.0.0/8"]`, "-account", "desk", "localhost")
 	must(t, "anna@localhost\tcorrect horse 42\nben@localhost\tcorrect horse 42\n", "agent", "import", "-config", config)
 	d := startDaemon(t, dir, "SSL_CERT_FILE="+filepath.Join(dir, "tls/ca.pem"))
@@ -99,6 +100,44 @@ func TestWebhookDocs(t *testing.T) {
 	})
 	token := strings.TrimSpace(must(t, "", "account", "show", "-secret", "desk", "-config", config))
 	in.inPython(t, second, token)
+	in.inOpenSSL(t, config)
+}
+
+// inOpenSSL checks an event by the webhook's public key, as the page shows it.
+func (b *inbox) inOpenSSL(t *testing.T, config string) {
+	t.Helper()
+	var hooks []web.WebhookInfo
+	if err := json.Unmarshal([]byte(must(t, "", "webhook", "list", "-json", "-config", config)), &hooks); err != nil || len(hooks) != 1 {
+		t.Fatalf("%d webhooks, %v", len(hooks), err)
+	}
+	must(t, "", "webhook", "set", "-signature", "ed25519", hooks[0].ID, "-config", config)
+	var hook web.WebhookInfo
+	if err := json.Unmarshal([]byte(must(t, "", "webhook", "show", "-json", hooks[0].ID, "-config", config)), &hook); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "", "webhook", "test", hook.ID, "-config", config)
+	var r *http.Request
+	var body string
+	eventually(t, "an event has come that is signed with the key", func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		r, body = b.came[len(b.came)-1], b.body[len(b.body)-1]
+		return strings.Contains(r.Header.Get("webhook-signature"), " v1a,")
+	})
+	for _, c := range []struct {
+		what, key, body, want string
+	}{
+		{"what came", hook.PublicKey, body, "genuine\n"},
+		{"another body", hook.PublicKey, body + " ", "not\n"},
+		{"another key", store.NewSignKey().Public(), body, "not\n"},
+	} {
+		cmd := exec.CommandContext(t.Context(), "bash", "-euc", blocksOf(pages(t)["docs/webhooks.md"], "bash")[0]+`
+genuine "$@" && echo genuine || echo not`, "bash", c.key, r.Header.Get("webhook-id"), r.Header.Get("webhook-timestamp"), r.Header.Get("webhook-signature"))
+		cmd.Stdin = strings.NewReader(c.body)
+		if out, err := cmd.Output(); err != nil || string(out) != c.want {
+			t.Errorf("%s: %q, %v, want %q", c.what, out, err, c.want)
+		}
+	}
 }
 
 // inPython checks an event as the page shows it for Python.

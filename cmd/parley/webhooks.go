@@ -21,6 +21,7 @@ func webhookCommands() []command {
 		{name: "ordering", value: "any|contact", does: "contact sends the events of a conversation one after the other; any"},
 		{name: "format", value: "parley|vivocha", does: "vivocha sends an array of events with their names there; parley"},
 		{name: "hub", value: "on|off", does: "on adds the header x-hub-signature; off"},
+		{name: "signature", value: "hmac|ed25519", does: "ed25519 signs with a key of the webhook's own, too, so that its public key is enough to verify; hmac"},
 		{name: "description", value: "TEXT", does: "for people"},
 		{name: "auth-stdin", does: "reads from standard input what the receiver wants to see besides the signature: none, basic USER PASSWORD, or bearer TOKEN"},
 	}
@@ -45,7 +46,7 @@ func webhookCommands() []command {
 		},
 		{
 			name: "webhook rotate", args: "WEBHOOK",
-			does:    "Gives a webhook a new secret, and prints it.",
+			does:    "Gives a webhook a new secret, and a new key if it has one, and prints them.",
 			more:    "What is sent is signed with both until the old one is good no more.",
 			options: append(listing[:len(listing):len(listing)], option{name: "overlap", value: "TIME", does: "for how long the old one is good, at most 168h; 24h"}),
 			run:     webhookRotate,
@@ -112,6 +113,13 @@ func webhookAdd(ctx context.Context, c *call) error {
 	})
 }
 
+// showKey prints what receivers verify with, besides the secret.
+func showKey(w io.Writer, info *web.WebhookInfo) {
+	if info.PublicKey != "" {
+		fmt.Fprintf(w, "public key\t%s\n", info.PublicKey)
+	}
+}
+
 // newSecret prints a webhook's secret, this once.
 func (c *call) newSecret(info *web.WebhookInfo) error {
 	if c.on("json") {
@@ -119,6 +127,7 @@ func (c *call) newSecret(info *web.WebhookInfo) error {
 	}
 	return c.table(func(w io.Writer) {
 		fmt.Fprintf(w, "id\t%s\nsecret\t%s\n", info.ID, info.Secret)
+		showKey(w, info)
 	})
 }
 
@@ -157,7 +166,8 @@ func webhookShow(ctx context.Context, c *call) error {
 		}
 		return c.table(func(w io.Writer) {
 			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), asksFor(&h), h.Created.Format(time.DateOnly))
-			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nformat\t%s\nhub\t%s\nauth\t%s\n", h.Payload, h.Ordering, h.Format, h.Hub, h.Auth)
+			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nformat\t%s\nhub\t%s\nauth\t%s\nsignature\t%s\n", h.Payload, h.Ordering, h.Format, h.Hub, h.Auth, h.Signature)
+			showKey(w, &h)
 			if h.Description != "" {
 				fmt.Fprintf(w, "description\t%s\n", line(h.Description))
 			}

@@ -34,7 +34,7 @@ func (c *call) wishes() (w web.WebhookWishes, err error) {
 		return &t
 	}
 	w.URL, w.Payload, w.Ordering, w.Description = text("url"), text("payload"), text("ordering"), text("description")
-	w.Format, w.Hub = text("format"), text("hub")
+	w.Format, w.Hub, w.Signature = text("format"), text("hub"), text("signature")
 	if c.on("events") {
 		list := commaList(c.text("events"))
 		w.Events = &list

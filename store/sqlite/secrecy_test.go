@@ -40,7 +40,8 @@ func talkOfMarks(f *files) {
 	j, err := f.store.Journal(ctx)
 	must(err)
 	f.say(j, 0, `{"name":"`+spoken+`"}`)
-	must(f.store.AddEndpoint(ctx, store.Endpoint{ID: "wh_1", URL: "https://shop.example/", Secret: secret}))
+	must(f.store.AddEndpoint(ctx, store.Endpoint{ID: "wh_1", URL: "https://shop.example/", Secret: secret,
+		EndpointOptions: store.EndpointOptions{SignKey: store.SignKey(secret), PreviousKey: store.SignKey(secret)}}))
 	must(f.store.Advance(ctx, store.Progress{Endpoint: "wh_1", Attempts: []store.Attempt{
 		{ID: "dlv_1", Ordinal: o, Conversation: c.ID(), At: time.Now(), Answer: []byte("no: " + spoken)}}}))
 	must(f.store.SetCredential(ctx, store.Credential{Agent: anna, Scope: "xmpp", Label: secret, Device: secret, Verifier: []byte(secret)}))

@@ -162,7 +162,7 @@ func endpointsAdvance(t *testing.T, open Open) {
 	want(t, "endpoints", fmt.Sprintf("%+v", all), fmt.Sprintf("%+v", []store.Endpoint{e}))
 	e = store.Endpoint{ID: "wh_1", URL: "https://shop.example/y", Secret: "whsec_def", Created: start, Cursor: 9,
 		EndpointOptions: store.EndpointOptions{InOrder: true, Auth: store.EndpointAuth{Bearer: "b"}, Description: "the shop's",
-			Previous: "whsec_abc", PreviousUntil: start.Add(time.Hour)}}
+			SignKey: "whsk_b", Previous: "whsec_abc", PreviousKey: "whsk_a", PreviousUntil: start.Add(time.Hour)}}
 	changed, err := d.ChangeEndpoint(d.ctx, "wh_1", func(old *store.Endpoint) error {
 		*old = e
 		return nil

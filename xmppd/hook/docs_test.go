@@ -113,8 +113,13 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %v", f, err)
 		}
 		body := []byte(v["body"])
-		if got := Sign(v["secret"], v["webhook-id"], time.Unix(at, 0), body); got != v["webhook-signature"] {
-			t.Errorf("%s: Sign = %s, want %s", f, got, v["webhook-signature"])
+		key := store.SignKey(v["private-key"])
+		signer := &poster{secret: v["secret"], key: key}
+		if got := signer.signatures(&event{id: v["webhook-id"], body: body}, time.Unix(at, 0)); got != v["webhook-signature"] {
+			t.Errorf("%s: signed %s, want %s", f, got, v["webhook-signature"])
+		}
+		if key.Public() != v["public-key"] {
+			t.Errorf("%s: the public key is %s, want %s", f, key.Public(), v["public-key"])
 		}
 		if got := HMAC(v["token"], body); got != v["x-vvc-hmac"] {
 			t.Errorf("%s: HMAC = %s, want %s", f, got, v["x-vvc-hmac"])

@@ -6,7 +6,9 @@ import (
 	"encoding/base64"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -19,7 +21,9 @@ const maxAnswer = 4 << 10
 // A poster sends one endpoint's events. It is safe for concurrent use.
 type poster struct {
 	url, secret string
-	previous    string // secret, until
+	key         store.SignKey
+	previous    string        // secret, until
+	previousKey store.SignKey // until then, too
 	until       time.Time
 	auth        string                       // the header's value; "" is none
 	token       *atomic.Pointer[store.Token] // the account's, as it is now
@@ -34,7 +38,7 @@ type poster struct {
 func newPoster(s *Sender, a *Account, token *atomic.Pointer[store.Token], e *store.Endpoint) *poster {
 	t := s.transport()
 	p := &poster{
-		url: e.URL, secret: e.Secret, previous: e.Previous, until: e.PreviousUntil, auth: authorization(&e.Auth), token: token, hub: e.Hub,
+		url: e.URL, secret: e.Secret, key: e.SignKey, previous: e.Previous, previousKey: e.PreviousKey, until: e.PreviousUntil, auth: authorization(&e.Auth), token: token, hub: e.Hub,
 		host: s.c.Host, account: a.ID, timeout: s.c.Timeout,
 		transport: t,
 		client: &http.Client{
@@ -135,14 +139,14 @@ func (p *poster) request(ctx context.Context, e *event, delivery string, at time
 	return req, nil
 }
 
-// signatures are that of the endpoint's secret and, for a while after it was changed, that
-// of the one before, with a space between.
+// signatures are those of the endpoint's secret and of its key, where it has one, and for a
+// while after they were changed those of the ones before, with spaces between.
 func (p *poster) signatures(e *event, at time.Time) string {
-	s := Sign(p.secret, e.id, at, e.body)
-	if p.previous != "" && at.Before(p.until) {
-		s += " " + Sign(p.previous, e.id, at, e.body)
+	all := []string{Sign(p.secret, e.id, at, e.body), SignPublicly(p.key, e.id, at, e.body)}
+	if at.Before(p.until) {
+		all = append(all, Sign(p.previous, e.id, at, e.body), SignPublicly(p.previousKey, e.id, at, e.body))
 	}
-	return s
+	return strings.Join(slices.DeleteFunc(all, func(s string) bool { return s == "" }), " ")
 }
 
 // authorization is what the receiver wants to see besides the signature (RFC 7617 §2,

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley.im/parley/store"
 )
 
 // Sign is the value of webhook-signature: Standard Webhooks' v1 scheme, an
@@ -19,12 +21,26 @@ func Sign(secret, id string, at time.Time, body []byte) string {
 	if !ok {
 		return ""
 	}
-	// The id is ours (letters, digits and "_") and the time is digits, so the dots
-	// separate without doubt.
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(id + "." + strconv.FormatInt(at.Unix(), 10) + "."))
-	mac.Write(body)
+	mac.Write(signed(id, at, body))
 	return "v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// SignPublicly is Standard Webhooks' v1a scheme: an ed25519 signature (RFC 8032 §5.1.6)
+// over the same, which whoever has the public key can verify, and only the server can make.
+// It is empty if key is none.
+func SignPublicly(key store.SignKey, id string, at time.Time, body []byte) string {
+	signature := key.Sign(signed(id, at, body))
+	if signature == nil {
+		return ""
+	}
+	return "v1a," + base64.StdEncoding.EncodeToString(signature)
+}
+
+// signed is what is signed. The id is ours (letters, digits and "_") and the time is
+// digits, so the dots separate without doubt.
+func signed(id string, at time.Time, body []byte) []byte {
+	return append([]byte(id+"."+strconv.FormatInt(at.Unix(), 10)+"."), body...)
 }
 
 // HMAC is the value of x-vvc-hmac: HMAC-SHA1 in hexadecimal over the exact

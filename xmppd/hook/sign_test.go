@@ -7,6 +7,8 @@ import (
 	"time"
 
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"parley.im/parley/store"
 )
 
 // sampleToken is the secret token that the format's vectors use.
@@ -62,6 +64,26 @@ func TestSignAsStandardWebhooksHasIt(t *testing.T) {
 	h.Set("webhook-signature", got)
 	if err := lib.VerifyIgnoringTimestamp(body, h); err != nil {
 		t.Error(err)
+	}
+}
+
+// sampleKey is the key that other implementations publish an example with.
+const (
+	sampleKey    = store.SignKey("whsk_6Xb/dCcHpPea21PS1N9VY/NZW723CEc77N4rJCubMbfVKIDij2HKpMKkioLlX0dRqSKJp4AJ6p9lMicMFs6Kvg==")
+	samplePublic = "whpk_1SiA4o9hyqTCpIqC5V9HUakiiaeACeqfZTInDBbOir4="
+)
+
+func TestSignPubliclyAsStandardWebhooksHasIt(t *testing.T) {
+	at := time.Unix(1614265330, 0)
+	got := SignPublicly(sampleKey, "msg_p5jXN8AQM9LWM0D4loKWxJek", at, []byte(`{"test": 2432232314}`))
+	if want := "v1a,hnO3f9T8Ytu9HwrXslvumlUpqtNVqkhqw/enGzPCXe5BdqzCInXqYXFymVJaA7AZdpXwVLPo3mNl8EM+m7TBAg=="; got != want {
+		t.Errorf("SignPublicly = %s, want %s", got, want)
+	}
+	if public := sampleKey.Public(); public != samplePublic {
+		t.Errorf("the public key is %s, want %s", public, samplePublic)
+	}
+	if got := SignPublicly("", "evt_1", at, nil); got != "" {
+		t.Errorf("without a key it is %q", got)
 	}
 }
 

@@ -18,12 +18,14 @@ func (s *stage) changed(f func(*store.Endpoint)) {
 }
 
 // While two secrets are good a receiver that knows either is content; afterwards the new one
-// is all there is.
+// is all there is. So it is with keys.
 func TestBothSecretsSignForAWhile(t *testing.T) {
+	oldKey, youngKey := store.NewSignKey(), store.NewSignKey()
 	inBubble(t, func(t *testing.T, s *stage) {
 		const old, young = "whsec_b2xkb2xkb2xkb2xkb2xkb2xkb2xkb2xk", "whsec_bmV3bmV3bmV3bmV3bmV3bmV3bmV3bmV3"
 		s.changed(func(e *store.Endpoint) {
 			e.Secret, e.Previous, e.PreviousUntil = young, old, time.Now().Add(time.Hour)
+			e.SignKey, e.PreviousKey = youngKey, oldKey
 		})
 		_, stop := start(t, s.c, desk(s.m))
 		defer stop()
@@ -35,10 +37,15 @@ func TestBothSecretsSignForAWhile(t *testing.T) {
 		if len(got) != 2 {
 			t.Fatalf("%d requests, want 2", len(got))
 		}
-		for i, secrets := range [][]string{{young, old}, {young}} {
+		type pair struct {
+			secret string
+			key    store.SignKey
+		}
+		for i, pairs := range [][]pair{{{young, youngKey}, {old, oldKey}}, {{young, youngKey}}} {
 			var want []string
-			for _, secret := range secrets {
-				want = append(want, Sign(secret, got[i].header.Get("webhook-id"), got[i].at, got[i].body))
+			for _, p := range pairs {
+				id, at, body := got[i].header.Get("webhook-id"), got[i].at, got[i].body
+				want = append(want, Sign(p.secret, id, at, body), SignPublicly(p.key, id, at, body))
 			}
 			if signed := got[i].header.Get("webhook-signature"); signed != strings.Join(want, " ") {
 				t.Errorf("request %d is signed %q, want %q", i, signed, want)

@@ -28,8 +28,10 @@ type WebhookInfo struct {
 	Ordering      string     `json:"ordering" enum:"any,contact"`
 	Format        string     `json:"format" enum:"parley,vivocha"`
 	Hub           string     `json:"hub" enum:"off,on"`
+	Signature     string     `json:"signature" enum:"hmac,ed25519" doc:"ed25519 is besides hmac."`
+	PublicKey     string     `json:"public_key,omitempty" doc:"whpk_…, where the signature is ed25519."`
 	Auth          string     `json:"auth" enum:"none,basic,bearer" doc:"How the receiver knows the server besides the signature."`
-	PreviousUntil *time.Time `json:"previous_until,omitempty" doc:"The secret before this one is good until then."`
+	PreviousUntil *time.Time `json:"previous_until,omitempty" doc:"The secret before this one, and its key, are good until then."`
 
 	Behind  *int64 `json:"behind,omitempty" doc:"Records of the log that it has not been asked about yet; of a single endpoint only."`
 	Retries *int   `json:"retries,omitempty" doc:"Events that it did not take so far; of a single endpoint only."`
@@ -52,7 +54,7 @@ func (a *API) webhookRoutes() {
 	handle(a, route{id: "get-webhook", method: http.MethodGet, path: one, does: "Show an endpoint, and how far it has got"}, a.getWebhook)
 	handle(a, route{id: "change-webhook", method: http.MethodPatch, path: one, does: "Change an endpoint"}, a.changeWebhook)
 	handle(a, route{id: "delete-webhook", method: http.MethodDelete, path: one, does: "Delete an endpoint"}, a.deleteWebhook)
-	handle(a, route{id: "rotate-webhook", method: http.MethodPost, path: one + "/rotate", does: "Give an endpoint a new secret"}, a.rotateWebhook)
+	handle(a, route{id: "rotate-webhook", method: http.MethodPost, path: one + "/rotate", does: "Give an endpoint a new secret, and a new key if it has one"}, a.rotateWebhook)
 	handle(a, route{id: "enable-webhook", method: http.MethodPost, path: one + "/enable", does: "Have events sent again to an endpoint that was disabled"}, a.enableWebhook)
 	handle(a, route{id: "test-webhook", method: http.MethodPost, path: one + "/test", does: "Send the event webhook.test to an endpoint"}, a.testWebhook)
 	handle(a, route{id: "replay-webhook", method: http.MethodPost, path: one + "/replay", does: "Send events again"}, a.replayWebhook)
@@ -67,6 +69,7 @@ func newWebhookInfo(e store.Endpoint) WebhookInfo {
 	info := WebhookInfo{
 		ID: e.ID, URL: e.URL, Events: events, Created: e.Created.UTC(), Disabled: e.Disabled, Why: e.Why,
 		Description: e.Description, Payload: "full", Ordering: "any", Format: "parley", Hub: "off", Auth: schemeOf(&e.Auth),
+		Signature: "hmac", PublicKey: e.SignKey.Public(),
 	}
 	if e.Thin {
 		info.Payload = "thin"
@@ -79,6 +82,9 @@ func newWebhookInfo(e store.Endpoint) WebhookInfo {
 	}
 	if e.Hub {
 		info.Hub = "on"
+	}
+	if e.SignKey != "" {
+		info.Signature = "ed25519"
 	}
 	if e.Previous != "" {
 		info.PreviousUntil = &e.PreviousUntil
@@ -205,8 +211,8 @@ func (a *API) alterWebhook(ctx context.Context, c *caller, id string, seen IfMat
 	return &tagged[WebhookInfo]{tag, newWebhookInfo(e)}, err
 }
 
-// rotateWebhook gives an endpoint a new secret. What is sent is signed with the old one, too,
-// until the receiver has had the time to learn the new one.
+// rotateWebhook gives an endpoint a new secret, and a new key if it has one. What is sent is
+// signed with the old ones, too, until the receiver has had the time to learn the new ones.
 func (a *API) rotateWebhook(ctx context.Context, c *caller, in *struct {
 	WebhookPath
 	IfMatch
@@ -216,13 +222,16 @@ func (a *API) rotateWebhook(ctx context.Context, c *caller, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	secret := newWebhookSecret()
+	secret, key := newWebhookSecret(), store.NewSignKey()
 	out, err := a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, func(e *store.Endpoint) error {
-		e.Previous, e.PreviousUntil = e.Secret, a.now().Add(overlap).UTC().Truncate(time.Second)
+		e.Previous, e.PreviousKey, e.PreviousUntil = e.Secret, e.SignKey, a.now().Add(overlap).UTC().Truncate(time.Second)
 		if overlap == 0 {
-			e.Previous, e.PreviousUntil = "", time.Time{}
+			e.Previous, e.PreviousKey, e.PreviousUntil = "", "", time.Time{}
 		}
 		e.Secret = secret
+		if e.SignKey != "" {
+			e.SignKey = key
+		}
 		return nil
 	})
 	if err == nil {

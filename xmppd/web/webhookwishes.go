@@ -19,6 +19,7 @@ type WebhookWishes struct {
 	Ordering    *string      `json:"ordering,omitempty" doc:"any, or contact: the events of a conversation one after the other."`
 	Format      *string      `json:"format,omitempty" doc:"parley, or vivocha: an array of events with their names there."`
 	Hub         *string      `json:"hub,omitempty" doc:"off, or on: with the header x-hub-signature."`
+	Signature   *string      `json:"signature,omitempty" doc:"hmac, or ed25519: with a signature, too, that can be verified with a public key."`
 	Description *string      `json:"description,omitempty" doc:"For people."`
 	Auth        *WebhookAuth `json:"auth,omitempty"`
 }
@@ -81,6 +82,7 @@ func (w *WebhookWishes) apply(e *store.Endpoint) error {
 }
 
 func (w *WebhookWishes) choose(e *store.Endpoint) error {
+	keyed := e.SignKey != ""
 	for _, choice := range []struct {
 		name    string
 		want    *string
@@ -91,6 +93,7 @@ func (w *WebhookWishes) choose(e *store.Endpoint) error {
 		{"ordering", w.Ordering, "any", "contact", &e.InOrder},
 		{"format", w.Format, "parley", "vivocha", &e.Vivocha},
 		{"hub", w.Hub, "off", "on", &e.Hub},
+		{"signature", w.Signature, "hmac", "ed25519", &keyed},
 	} {
 		switch {
 		case choice.want == nil:
@@ -99,6 +102,12 @@ func (w *WebhookWishes) choose(e *store.Endpoint) error {
 		default:
 			*choice.change = *choice.want == choice.on
 		}
+	}
+	switch {
+	case !keyed:
+		e.SignKey, e.PreviousKey = "", ""
+	case e.SignKey == "":
+		e.SignKey = store.NewSignKey()
 	}
 	return nil
 }
