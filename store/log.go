@@ -126,6 +126,8 @@ type Entry struct {
 	Kind         Kind
 	Actor        AgentID
 	Data         []byte // nil when Locked
+	// Clear is set when the record is not encrypted where it is kept.
+	Clear bool
 	// Locked is set when the record's secret is gone or cannot be had now.
 	Locked bool
 	// Tampered is set beside Locked when the record, or its secret, is not what was written.

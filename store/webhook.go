@@ -65,6 +65,7 @@ func testFor(e *Entry) string {
 type EndpointOptions struct {
 	Description string `json:",omitempty"` // for people
 	Thin        bool   `json:",omitempty"` // who wrote to whom, without what was said
+	Clear       bool   `json:",omitempty"` // what was said may go over plain http: the owner has confirmed it
 	InOrder     bool   `json:",omitempty"` // the events of a conversation one after the other
 	Vivocha     bool   `json:",omitempty"` // bodies as receivers of Vivocha's webhooks know them
 	Hub         bool   `json:",omitempty"` // the header x-hub-signature, too

@@ -166,6 +166,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"POST /v1/webhooks", desk + "webhooks", `{"url":"ftp://user:pass@x"}`, 422, "desk: webhook.create account/desk refused map[]"},
 		{"GET /v1/webhooks/{webhook}", hooks, "", 200, ""},
 		{"PATCH /v1/webhooks/{webhook}", hooks, `{"description":"ours"}`, 200, "desk: webhook.change " + ref + " done map[]"},
+		{"PATCH /v1/webhooks/{webhook}", hooks, `{"confirm_clear":true}`, 422, "desk: webhook.change " + ref + " refused map[confirm_clear:true]"},
 		{"POST /v1/webhooks/{webhook}/rotate", hooks + "/rotate", `{"overlap":"1h"}`, 200, "desk: webhook.rotate " + ref + " done map[]"},
 		{"POST /v1/webhooks/{webhook}/enable", hooks + "/enable", "", 200, "desk: webhook.enable " + ref + " done map[]"},
 		{"POST /v1/webhooks/{webhook}/replay", hooks + "/replay", `{}`, 422, "desk: webhook.replay " + ref + " refused map[]"},

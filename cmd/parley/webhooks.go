@@ -18,6 +18,7 @@ func webhookCommands() []command {
 	events := "with commas between: " + strings.Join(web.EventNames(), ", ") + ", or kinds such as agent.*"
 	wishes := []option{
 		{name: "payload", value: "full|thin", does: "thin tells who wrote to whom, without what was said; full"},
+		{name: "confirm-clear", does: "has what was said go over plain http, too, which whoever is on the way can read and change; for accounts that do not encrypt what they keep. Another URL or a thin payload takes it back"},
 		{name: "ordering", value: "any|contact", does: "contact sends the events of a conversation one after the other; any"},
 		{name: "format", value: "parley|vivocha", does: "vivocha sends an array of events with their names there; parley"},
 		{name: "hub", value: "on|off", does: "on adds the header x-hub-signature; off"},
@@ -168,6 +169,9 @@ func webhookShow(ctx context.Context, c *call) error {
 			fmt.Fprintf(w, "webhook\t%s\nurl\t%s\nevents\t%s\nsince\t%s\n", h.ID, line(h.URL), asksFor(&h), h.Created.Format(time.DateOnly))
 			fmt.Fprintf(w, "payload\t%s\nordering\t%s\nformat\t%s\nhub\t%s\nauth\t%s\nsignature\t%s\n", h.Payload, h.Ordering, h.Format, h.Hub, h.Auth, h.Signature)
 			showKey(w, &h)
+			if h.ConfirmClear {
+				fmt.Fprint(w, "in clear\tconfirmed\n")
+			}
 			if h.Description != "" {
 				fmt.Fprintf(w, "description\t%s\n", line(h.Description))
 			}

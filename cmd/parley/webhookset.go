@@ -35,6 +35,10 @@ func (c *call) wishes() (w web.WebhookWishes, err error) {
 	}
 	w.URL, w.Payload, w.Ordering, w.Description = text("url"), text("payload"), text("ordering"), text("description")
 	w.Format, w.Hub, w.Signature = text("format"), text("hub"), text("signature")
+	if c.on("confirm-clear") {
+		yes := true
+		w.ConfirmClear = &yes
+	}
 	if c.on("events") {
 		list := commaList(c.text("events"))
 		w.Events = &list

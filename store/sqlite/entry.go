@@ -62,7 +62,7 @@ func scan(r conn.Row) record {
 func (a *Account) unsealed(ctx context.Context, r *record, buf []byte) ([]byte, error) {
 	e := &r.entry
 	if r.generation == 0 {
-		e.Data = r.sealed
+		e.Data, e.Clear = r.sealed, true
 		return buf, nil
 	}
 	box, err := a.box(ctx, e.Conversation, r.generation)

@@ -64,9 +64,17 @@ type (
 
 // A shape is how an endpoint wants its bodies.
 type shape struct {
-	thin    bool   // who wrote to whom, without what was said: what may go over plain http
+	thin    bool   // who wrote to whom, without what was said
+	guarded bool   // so is what is encrypted where it is kept
 	vivocha bool   // see vivocha.go
 	api     string // an origin; see Config.API
+}
+
+// newShape is how the endpoint gets its bodies. Over plain http they are thin, unless the owner
+// has confirmed that what was said may go so; what the account encrypts never does.
+func newShape(e *store.Endpoint, api string) shape {
+	clear := !isHTTPS(e.URL)
+	return shape{thin: e.Thin || clear && !e.Clear, guarded: clear, vivocha: e.Vivocha, api: api}
 }
 
 // Body is the JSON that an https endpoint gets for the record e: compact, its
@@ -110,8 +118,8 @@ func (s shape) renderMessage(env envelope, e *store.Entry) ([]byte, error) {
 	out.From, out.To, out.Type = bare(m.From), bare(m.To), m.Type
 	out.ID = out.field(m.ID)
 	out.OriginID = out.field(m.OriginID)
-	out.Thin = s.thin
-	if !s.thin {
+	out.Thin = s.thin || s.guarded && !e.Clear
+	if !out.Thin {
 		if err := out.fill(&m); err != nil {
 			return nil, fmt.Errorf("render message %d: %w", e.Ordinal, err)
 		}
@@ -237,10 +245,8 @@ func shorten(s string, over int) string {
 	return s
 }
 
-// thinOnly says whether an endpoint may only be told who wrote to whom, since
-// its address is not https.
-func thinOnly(url string) bool {
-	return len(url) < 8 || !strings.EqualFold(url[:8], "https://")
+func isHTTPS(url string) bool {
+	return len(url) >= 8 && strings.EqualFold(url[:8], "https://")
 }
 
 // eventTime is when the entry became due for its first attempt.

@@ -33,6 +33,11 @@ type ledger struct {
 
 func newLedger(t testing.TB) *ledger {
 	t.Helper()
+	return newLedgerOf(t, true)
+}
+
+func newLedgerOf(t testing.TB, sealed bool) *ledger {
+	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
 	k, err := keys.Open(ctx, keys.Config{Dir: filepath.Join(dir, "keys"), Account: "desk", Root: seal.NewKey()})
@@ -40,7 +45,7 @@ func newLedger(t testing.TB) *ledger {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.Close() })
-	a, err := sqlite.Open(ctx, sqlite.Config{Dir: filepath.Join(dir, "data"), Account: "desk", Keys: k, Sealed: true})
+	a, err := sqlite.Open(ctx, sqlite.Config{Dir: filepath.Join(dir, "data"), Account: "desk", Keys: k, Sealed: sealed})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley.im/parley/store"
@@ -122,6 +123,37 @@ func TestWhatTheReceiverWants(t *testing.T) {
 				if err := json.Unmarshal(g.body, &body); err != nil || !body.Data.Message.Thin || strings.Contains(string(g.body), "business") {
 					t.Errorf("the body is %s, %v", g.body, err)
 				}
+			}
+		})
+	}
+}
+
+// Over plain http what was said goes only where the owner has confirmed it, and never what the
+// account encrypts.
+func TestInClearOnlyWhereConfirmed(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		sealed, confirmed bool
+		want              bool
+	}{
+		{"neither", false, false, false},
+		{"confirmed", false, true, true},
+		{"encrypted", true, false, false},
+		{"encrypted and confirmed", true, true, false},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var p pipes
+			var r receiver
+			p.serve("shop.example:80", &r, nil)
+			t.Cleanup(p.end)
+			m := newLedgerOf(t, c.sealed).with(store.Endpoint{ID: "wh_1", URL: "http://shop.example/parley",
+				EndpointOptions: store.EndpointOptions{Clear: c.confirmed}})
+			start(t, Config{Dial: p.dial}, desk(m))
+			m.say("everybody's business")
+			pass(time.Second)
+			got := r.all()
+			if len(got) != 1 || strings.Contains(string(got[0].body), "business") != c.want || strings.Contains(string(got[0].body), `"thin":true`) == c.want {
+				t.Errorf("%s: came %s, want the text %v", c.name, got[0].body, c.want)
 			}
 		})
 	}

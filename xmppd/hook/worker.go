@@ -92,7 +92,7 @@ type result struct {
 func newWorker(f *feed, e store.Endpoint) *worker {
 	w := &worker{
 		s: f.s, c: &f.s.c, account: f.account, store: f.account.Store, tail: f.tail,
-		endpoint: e, shape: shape{thin: e.Thin || thinOnly(e.URL), vivocha: e.Vivocha, api: f.s.c.API},
+		endpoint: e, shape: newShape(&e, f.s.c.API),
 		poster:  newPoster(f.s, f.account, &f.token, &e),
 		log:     f.log.With("hook", e.ID),
 		wake:    make(chan struct{}, 1),

@@ -18,6 +18,7 @@ import (
 // An Account is an account as the API works on it.
 type Account struct {
 	ID, Domain string
+	Sealed     bool // what it keeps is encrypted
 	Store      store.Account
 	Auth       *auth.Account
 }

@@ -24,7 +24,8 @@ type WebhookInfo struct {
 	Secret   string    `json:"secret,omitempty" doc:"When it was just made."`
 
 	Description   string     `json:"description,omitempty"`
-	Payload       string     `json:"payload" enum:"full,thin"`
+	Payload       string     `json:"payload" enum:"full,thin" doc:"Over plain http full is thin, too, without confirm_clear."`
+	ConfirmClear  bool       `json:"confirm_clear,omitempty" doc:"Whether what was said may go over plain http."`
 	Ordering      string     `json:"ordering" enum:"any,contact"`
 	Format        string     `json:"format" enum:"parley,vivocha"`
 	Hub           string     `json:"hub" enum:"off,on"`
@@ -69,7 +70,7 @@ func newWebhookInfo(e store.Endpoint) WebhookInfo {
 	info := WebhookInfo{
 		ID: e.ID, URL: e.URL, Events: events, Created: e.Created.UTC(), Disabled: e.Disabled, Why: e.Why,
 		Description: e.Description, Payload: "full", Ordering: "any", Format: "parley", Hub: "off", Auth: schemeOf(&e.Auth),
-		Signature: "hmac", PublicKey: e.SignKey.Public(),
+		Signature: "hmac", PublicKey: e.SignKey.Public(), ConfirmClear: e.Clear,
 	}
 	if e.Thin {
 		info.Payload = "thin"
@@ -122,6 +123,7 @@ func (a *API) listWebhooks(ctx context.Context, c *caller, _ *struct{}) (*body[L
 }
 
 func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body WebhookWishes }) (*made[WebhookInfo], error) {
+	in.Body.tell(ctx)
 	if in.Body.URL == nil {
 		return nil, refuse("no URL is said")
 	}
@@ -136,7 +138,7 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 		ID: "wh_" + randomID(), Secret: newWebhookSecret(), Created: a.now(),
 		Cursor: c.Store.Newest(), // it hears of what happens from now on
 	}
-	if err := in.Body.apply(&e); err != nil {
+	if err := in.Body.apply(c, &e); err != nil {
 		return nil, err
 	}
 	if err := c.Store.AddEndpoint(ctx, e); err != nil {
@@ -185,7 +187,8 @@ func (a *API) changeWebhook(ctx context.Context, c *caller, in *struct {
 	IfMatch
 	Body WebhookWishes
 }) (*tagged[WebhookInfo], error) {
-	return a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, in.Body.apply)
+	in.Body.tell(ctx)
+	return a.alterWebhook(ctx, c, in.Webhook, in.IfMatch, func(e *store.Endpoint) error { return in.Body.apply(c, e) })
 }
 
 // alterWebhook changes an endpoint, if it is what the caller saw, and shows it.

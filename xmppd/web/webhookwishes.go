@@ -13,15 +13,16 @@ import (
 
 // WebhookWishes are how an endpoint is to be; what is missing stays as it is.
 type WebhookWishes struct {
-	URL         *string      `json:"url,omitempty" maxLength:"2048"`
-	Events      *[]string    `json:"events,omitempty" maxItems:"100" doc:"Names, and kinds such as agent.*; empty is all."`
-	Payload     *string      `json:"payload,omitempty" doc:"full, or thin: who wrote to whom, without what was said."`
-	Ordering    *string      `json:"ordering,omitempty" doc:"any, or contact: the events of a conversation one after the other."`
-	Format      *string      `json:"format,omitempty" doc:"parley, or vivocha: an array of events with their names there."`
-	Hub         *string      `json:"hub,omitempty" doc:"off, or on: with the header x-hub-signature."`
-	Signature   *string      `json:"signature,omitempty" doc:"hmac, or ed25519: with a signature, too, that can be verified with a public key."`
-	Description *string      `json:"description,omitempty" doc:"For people."`
-	Auth        *WebhookAuth `json:"auth,omitempty"`
+	URL          *string      `json:"url,omitempty" maxLength:"2048"`
+	Events       *[]string    `json:"events,omitempty" maxItems:"100" doc:"Names, and kinds such as agent.*; empty is all."`
+	Payload      *string      `json:"payload,omitempty" doc:"full, or thin: who wrote to whom, without what was said."`
+	ConfirmClear *bool        `json:"confirm_clear,omitempty" doc:"Whether what was said may go over plain http to this URL; asks for the role owner, and for an account that does not encrypt."`
+	Ordering     *string      `json:"ordering,omitempty" doc:"any, or contact: the events of a conversation one after the other."`
+	Format       *string      `json:"format,omitempty" doc:"parley, or vivocha: an array of events with their names there."`
+	Hub          *string      `json:"hub,omitempty" doc:"off, or on: with the header x-hub-signature."`
+	Signature    *string      `json:"signature,omitempty" doc:"hmac, or ed25519: with a signature, too, that can be verified with a public key."`
+	Description  *string      `json:"description,omitempty" doc:"For people."`
+	Auth         *WebhookAuth `json:"auth,omitempty"`
 }
 
 // A WebhookAuth is how the receiver wants to know the server besides the signature.
@@ -46,7 +47,8 @@ const (
 )
 
 // apply changes an endpoint as it is wished.
-func (w *WebhookWishes) apply(e *store.Endpoint) error {
+func (w *WebhookWishes) apply(c *caller, e *store.Endpoint) error {
+	before := e.URL
 	if w.URL != nil {
 		if err := checkWebhookURL(*w.URL); err != nil {
 			return err
@@ -68,6 +70,9 @@ func (w *WebhookWishes) apply(e *store.Endpoint) error {
 	if err := w.choose(e); err != nil {
 		return err
 	}
+	if err := w.confirm(c, e, before); err != nil {
+		return err
+	}
 	if w.Auth != nil {
 		auth, err := w.Auth.checked()
 		if err != nil {
@@ -75,7 +80,7 @@ func (w *WebhookWishes) apply(e *store.Endpoint) error {
 		}
 		e.Auth = auth
 	}
-	if e.Auth != (store.EndpointAuth{}) && !strings.HasPrefix(strings.ToLower(e.URL), "https://") {
+	if e.Auth != (store.EndpointAuth{}) && !isHTTPS(e.URL) {
 		return refuse("a password would go over plain http").hint("use https, or auth none")
 	}
 	return nil
