@@ -35,6 +35,7 @@ const (
 	KindKeyUnavailable      Kind = 10
 	KindKeyShredded         Kind = 12
 	KindBackupStale         Kind = 13
+	KindWebhookFailing      Kind = 18
 )
 
 var events = map[Kind]string{
@@ -52,6 +53,7 @@ var events = map[Kind]string{
 	KindKeyUnavailable:      "key.unavailable",
 	KindKeyShredded:         "key.shredded",
 	KindBackupStale:         "backup.stale",
+	KindWebhookFailing:      "webhook.failing",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

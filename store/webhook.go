@@ -23,14 +23,16 @@ type Endpoint struct {
 }
 
 // Wants says whether the endpoint is to hear of the entry. A test is for the endpoint that
-// it names, whatever else that one asked for.
+// it names, whatever else that one asked for; that one fails is for the others.
 func (ep *Endpoint) Wants(e *Entry) bool {
 	name := e.Kind.Event()
 	switch {
 	case name == "" || e.Locked:
 		return false // nothing can be told: it counts as settled
 	case e.Kind == KindWebhookTest:
-		return testFor(e) == ep.ID
+		return named(e) == ep.ID
+	case e.Kind == KindWebhookFailing && named(e) == ep.ID:
+		return false
 	}
 	return matches(ep.Events, name)
 }
@@ -50,8 +52,8 @@ func matches(list []string, name string) bool {
 	return len(list) == 0
 }
 
-// testFor is the endpoint that a webhook.test record names.
-func testFor(e *Entry) string {
+// named is the endpoint that a record is about.
+func named(e *Entry) string {
 	var data struct {
 		Endpoint string `json:"endpoint"`
 	}

@@ -27,7 +27,7 @@ type Store interface {
 
 	Token(ctx context.Context) (store.Token, error)
 
-	store.Journaler // is told of an endpoint that is disabled
+	store.Journaler // is told of an endpoint that fails or is disabled
 
 	Endpoints(ctx context.Context) ([]store.Endpoint, error)
 	UpdateEndpoint(ctx context.Context, e store.Endpoint) error

@@ -35,6 +35,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 		`"key":"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a",`+
 		`"signature":"5VZDAMNgrHKQhuLMgG6CioSHfx645dl02HPgZSJJAVVfuIIVkKM7rMYeOXAc+bRr0lv18FlbviRlUUFDjnoQCw=="}}`)
 	disabled := event(store.KindWebhookDisabled, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 410 Gone"}`)
+	ailing := event(store.KindWebhookFailing, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav","reason":"the receiver answered 503 Service Unavailable","since":"2026-11-21T08:29:00Z"}`)
 	policy := event(store.KindPolicyChanged, `{"changes":[{"option":"auth.lockout","before":true,"after":false},{"option":"auth.lockout_for","before":"5m0s","after":"1m0s"}]}`)
 	rotated := event(store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`)
 	shredded := event(store.KindKeyShredded, `{"conversation":{"id":"7","kind":"direct"},"generation":3,"records":214}`)
@@ -54,7 +55,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	}{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
-		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}},
+		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {ailing, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}},
 		{stale, shape{}}, {expiring, shape{}}, {test, shape{}},
 	}
 	if len(shown) != len(want) {

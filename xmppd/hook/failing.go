@@ -13,8 +13,8 @@ const (
 	// disableAfter is how long every attempt may fail before the endpoint is
 	// disabled.
 	disableAfter = 5 * 24 * time.Hour
-	// noteAfter is how long an endpoint fails before that is worth a write. Below
-	// it a restart begins to count anew.
+	// noteAfter is how long an endpoint fails before that is told, and worth a
+	// write. Below it a restart begins to count anew.
 	noteAfter = time.Hour
 	// warnAfter is how long it fails before that is worth a line: one that takes
 	// some events and refuses others would fill the log.
@@ -52,8 +52,21 @@ func (w *worker) endure(ctx context.Context, o *outcome, now time.Time) {
 	case lasted >= disableAfter:
 		w.disable(ctx, "nothing was delivered for five days; the last time "+o.problem)
 	case lasted >= noteAfter && !w.noted:
-		w.noted = w.note(ctx, w.failing.UTC().Format(time.RFC3339))
+		w.noted = w.tellFailing(ctx, o.problem) && w.note(ctx, w.failing.UTC().Format(time.RFC3339))
 	}
+}
+
+// tellFailing makes an event of it, once while it lasts: there are days left to mend it before
+// the endpoint is disabled. If the store cannot, the next failure tries again.
+func (w *worker) tellFailing(ctx context.Context, why string) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
+	defer cancel()
+	err := w.tell(ctx, store.KindWebhookFailing, map[string]string{
+		"endpoint": w.endpoint.ID, "since": w.failing.UTC().Format(time.RFC3339), "reason": why})
+	if err != nil {
+		w.log.Warn("that a webhook endpoint fails cannot be told", "err", err)
+	}
+	return err == nil
 }
 
 // recovered ends a time of failures.
@@ -97,7 +110,7 @@ func (w *worker) disable(ctx context.Context, why string) {
 	defer cancel()
 	err := w.store.UpdateEndpoint(limited, e)
 	if err == nil {
-		err = w.tellDisabled(limited, why)
+		err = w.tell(limited, store.KindWebhookDisabled, map[string]string{"endpoint": w.endpoint.ID, "reason": why})
 	}
 	if err != nil && !gone(err) {
 		w.log.Error("webhook endpoint cannot be disabled in the store", "err", err)
@@ -107,11 +120,11 @@ func (w *worker) disable(ctx context.Context, why string) {
 	}
 }
 
-// tellDisabled makes an event of it, of which the account's other endpoints hear.
-func (w *worker) tellDisabled(ctx context.Context, why string) error {
-	data, err := json.Marshal(map[string]string{"endpoint": w.endpoint.ID, "reason": why})
+// tell makes an event of what became of the endpoint, of which the account's others hear.
+func (w *worker) tell(ctx context.Context, kind store.Kind, what map[string]string) error {
+	data, err := json.Marshal(what)
 	if err == nil {
-		_, err = store.Journalize(ctx, w.store, store.KindWebhookDisabled, data, time.Now())
+		_, err = store.Journalize(ctx, w.store, kind, data, time.Now())
 	}
 	return err
 }

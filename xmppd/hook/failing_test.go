@@ -1,6 +1,7 @@
 package hook
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
@@ -83,5 +84,51 @@ func TestOneSuccessEndsTheCount(t *testing.T) {
 		if e := s.m.get("wh_1"); e.Disabled {
 			t.Errorf("disabled: %s", e.Why)
 		}
+	})
+}
+
+// An endpoint that has failed for an hour is told of once, over a restart as well, and again when
+// it has worked meanwhile.
+func TestAnHourOfFailuresIsTold(t *testing.T) {
+	inBubble(t, func(t *testing.T, s *stage) {
+		var others receiver
+		s.pipes.serve("other.example:80", &others, nil)
+		s.m.with(store.Endpoint{ID: "wh_2", URL: "http://other.example/", Events: []string{"webhook.*"}})
+		told := func(want int) {
+			t.Helper()
+			if n := len(others.all()); n != want {
+				t.Fatalf("told %d times, want %d", n, want)
+			}
+		}
+		s.say(status(503))
+		_, stop := start(t, s.c, desk(s.m))
+		began := time.Now()
+		s.m.say("hello")
+		pass(50 * time.Minute) // tried four times
+		told(0)
+		pass(3 * time.Hour)
+		told(1)
+		var body struct{ Data map[string]any }
+		if err := json.Unmarshal(others.all()[0].body, &body); err != nil {
+			t.Fatal(err)
+		}
+		if d := body.Data; d["endpoint"] != "wh_1" || d["reason"] != "the receiver answered 503 Service Unavailable" || d["since"] != began.UTC().Format(time.RFC3339) {
+			t.Errorf("told %v", d)
+		}
+		stop()
+		_, stop = start(t, s.c, desk(s.m))
+		defer stop()
+		pass(24 * time.Hour)
+		told(1)
+
+		s.say(nil)
+		s.m.say("hello again")
+		pass(time.Minute)
+		s.say(status(503))
+		s.m.say("and again")
+		pass(50 * time.Minute)
+		told(1)
+		pass(3 * time.Hour)
+		told(2)
 	})
 }

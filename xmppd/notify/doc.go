@@ -1,5 +1,5 @@
 // Package notify mails operators what they must know: what happened to an
-// account's security, a webhook that is disabled, a backup that is too old, a
+// account's security, a webhook that fails or is disabled, a backup that is too old, a
 // certificate that ends soon, and panics of the server itself.
 //
 // Alerts are records of accounts' logs, read from a cursor as webhooks are, so

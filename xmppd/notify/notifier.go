@@ -52,7 +52,7 @@ func (n *Notifier) On() bool { return n.c.Server != "" }
 // Alerts says whether an event is mailed.
 func Alerts(event string) bool {
 	switch event {
-	case "webhook.disabled", "backup.stale", "certificate.expiring", "key.unavailable":
+	case "webhook.failing", "webhook.disabled", "backup.stale", "certificate.expiring", "key.unavailable":
 		return true
 	}
 	return strings.HasPrefix(event, "security.")

@@ -42,6 +42,8 @@ func TestRareAlertsAreMailed(t *testing.T) {
 		{store.KindBackupStale, `{"of":"keys","age":1200}`, "copies are too old", []string{"'parley backup'", "age: 1200\n  of: keys\n"}},
 		{store.KindKeyUnavailable, `{"conversation":{"id":"7","kind":"direct"},"generation":3}`, "a key is missing",
 			[]string{"parley restore", "parley verify", "conversation.id: 7\n  conversation.kind: direct\n  generation: 3\n"}},
+		{store.KindWebhookFailing, `{"endpoint":"wh_1","reason":"the receiver answered 503 Service Unavailable","since":"2026-11-22T09:30:00Z"}`, "a webhook fails",
+			[]string{"'parley webhook deliveries'", "endpoint: wh_1\n  reason: the receiver answered 503 Service Unavailable\n  since: 2026-11-22T09:30:00Z\n"}},
 		{store.KindTokenRotated, `{"previous_until":"2026-11-22T09:30:00Z"}`, "the secret token is another one",
 			[]string{"parley audit list -account desk -action secret.rotate", "previous_until: 2026-11-22T09:30:00Z\n"}},
 	} {
