@@ -3,6 +3,7 @@ package conf
 import (
 	_ "embed" // for the sample
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,16 +91,19 @@ func syntaxFault(path string, err error) *Fault {
 
 // accountFiles adds the accounts of accounts.d to the tree's.
 func (f *File) accountFiles(tree map[string]any) (Faults, error) {
-	names, err := filepath.Glob(filepath.Join(f.AccountsDir(), "*.toml"))
-	if err != nil {
+	files, err := os.ReadDir(f.AccountsDir()) // by name
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
-	slices.Sort(names)
 	var faults Faults
 	if tree["account"] != nil && tables(tree["account"]) == nil {
-		names = nil // which is a fault that read will find
+		files = nil // which is a fault that read will find
 	}
-	for _, name := range names {
+	for _, file := range files {
+		name := filepath.Join(f.AccountsDir(), file.Name())
+		if filepath.Ext(name) != ".toml" {
+			continue
+		}
 		text, err := os.ReadFile(name)
 		if err != nil {
 			return nil, err

@@ -52,7 +52,7 @@ func newACME(f *conf.File, names, all func() []string, log *slog.Logger) (*acmeK
 	if f.ACME.Roots != "" {
 		roots, err := readRoots(f.ACME.Roots)
 		if err != nil {
-			return nil, f.Fault("acme.roots", "", "%v", plainPath(err))
+			return nil, unusable(f, "acme.roots", "", err)
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}

@@ -48,11 +48,11 @@ func loadCertificate(f *conf.File, i int, now time.Time) (tls.Certificate, []err
 	var faults []error
 	certPEM, err := os.ReadFile(c.Cert)
 	if err != nil {
-		faults = append(faults, f.Fault(key+".cert", "make a test certificate with 'parley quickstart desk.example'", "%v", plainPath(err)))
+		faults = append(faults, unusable(f, key+".cert", "make a test certificate with 'parley quickstart desk.example'", err))
 	}
 	keyPEM, err := os.ReadFile(c.Key)
 	if err != nil {
-		faults = append(faults, f.Fault(key+".key", "", "%v", plainPath(err)))
+		faults = append(faults, unusable(f, key+".key", "", err))
 	} else if info, err := os.Stat(c.Key); err == nil && info.Mode().Perm()&0o007 != 0 {
 		faults = append(faults, f.Fault(key+".key", "chmod 600 "+c.Key, "everybody may read it: %s", c.Key))
 	}

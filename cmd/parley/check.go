@@ -99,7 +99,7 @@ func checkFolders(f *conf.File) (faults []error) {
 				faults = append(faults, f.Fault(d.key, "", "cannot be made: %s is not writable", parent))
 			}
 		case err != nil:
-			faults = append(faults, f.Fault(d.key, "", "%v", plainPath(err)))
+			faults = append(faults, unusable(f, d.key, "", err))
 		case !info.IsDir():
 			faults = append(faults, f.Fault(d.key, "", "not a folder: %s", d.path))
 		case unix.Access(d.path, unix.W_OK|unix.X_OK) != nil:
@@ -111,7 +111,7 @@ func checkFolders(f *conf.File) (faults []error) {
 	if err := checkApart(f); err != nil {
 		faults = append(faults, err)
 	}
-	return faults
+	return append(faults, checkOwners(f)...)
 }
 
 // checkPair refuses data whose keys are gone: new ones would only hide that.
@@ -154,7 +154,7 @@ func readRoot(f *conf.File) (seal.Key, error) {
 	}
 	k, err := keys.ReadRoot(f.RootKey.File())
 	if err != nil {
-		hint := ""
+		hint := lockedOut(err)
 		if errors.Is(err, fs.ErrNotExist) {
 			hint = "put the copy of root.key back; 'parley quickstart' makes one only for a new installation"
 		}
@@ -163,12 +163,19 @@ func readRoot(f *conf.File) (seal.Key, error) {
 	return k, nil
 }
 
-// makeFolders makes the folders of data and keys where they are missing.
+// makeFolders makes the folders of data and keys where they are missing, and looks whether
+// those that are there can be used.
 func makeFolders(f *conf.File) error {
 	for _, dir := range []string{f.Data, f.Keys} {
 		if err := conn.MakeDir(dir); err != nil {
 			return fmt.Errorf("make %s: %w", dir, err)
 		}
 	}
-	return checkApart(f)
+	if err := checkApart(f); err != nil {
+		return err
+	}
+	if faults := checkOwners(f); len(faults) > 0 {
+		return several(faults)
+	}
+	return nil
 }

@@ -41,7 +41,7 @@ func checkACME(f *conf.File) (faults []error) {
 	}
 	if f.ACME.Roots != "" {
 		if _, err := readRoots(f.ACME.Roots); err != nil {
-			faults = append(faults, f.Fault("acme.roots", "", "%v", plainPath(err)))
+			faults = append(faults, unusable(f, "acme.roots", "", err))
 		}
 	}
 	info, err := os.Stat(f.ACME.Cache)
@@ -49,7 +49,7 @@ func checkACME(f *conf.File) (faults []error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return faults // it is made when there is something to keep
 	case err != nil:
-		return append(faults, f.Fault("acme.cache", "", "%v", plainPath(err)))
+		return append(faults, unusable(f, "acme.cache", "", err))
 	case !info.IsDir():
 		return append(faults, f.Fault("acme.cache", "", "not a folder: %s", f.ACME.Cache))
 	case info.Mode().Perm()&0o077 != 0:
@@ -57,7 +57,7 @@ func checkACME(f *conf.File) (faults []error) {
 	}
 	entries, err := os.ReadDir(f.ACME.Cache)
 	if err != nil {
-		return append(faults, f.Fault("acme.cache", "", "%v", plainPath(err)))
+		return append(faults, unusable(f, "acme.cache", "", err))
 	}
 	for _, e := range entries {
 		path := filepath.Join(f.ACME.Cache, e.Name())

@@ -5,11 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -42,11 +40,11 @@ func lockData(dir string) (release func(), err error) {
 	if err := conn.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make %s: %w", dir, err)
 	}
+	if err := own(dir); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil, withHint(fmt.Errorf("lock the data folder: %w", err), "run this as the user who owns %s", dir)
-	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
@@ -57,27 +55,32 @@ func lockData(dir string) (release func(), err error) {
 		}
 		return nil, fmt.Errorf("lock the data folder: %w", err)
 	}
-	if err := own(f, dir); err != nil {
+	if err := sign(f); err != nil {
 		f.Close()
 		return nil, err
 	}
 	return func() { f.Close() }, nil // which gives the lock back
 }
 
-// own checks whose folder it is and writes down who holds the lock.
-func own(f *os.File, dir string) error {
+// own checks whose folder it is.
+func own(dir string) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return err
 	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok && int(st.Uid) != os.Geteuid() {
-		return withHint(fmt.Errorf("%s belongs to user %d", dir, st.Uid),
+	if uid := owner(info); uid != os.Geteuid() {
+		return withHint(fmt.Errorf("%s belongs to user %d", dir, uid),
 			"run this as that user: what another one makes there could not be read by the server")
 	}
+	return nil
+}
+
+// sign writes down who holds the lock.
+func sign(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
 		return err
 	}
-	_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	_, err := f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	return err
 }
 

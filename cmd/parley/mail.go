@@ -30,7 +30,7 @@ func mailConfig(f *conf.File, log *slog.Logger) (notify.Config, error) {
 	}
 	text, err := os.ReadFile(m.Roots)
 	if err != nil {
-		return c, f.Fault("mail.roots", "", "%v", plainPath(err))
+		return c, unusable(f, "mail.roots", "", err)
 	}
 	c.Roots = x509.NewCertPool()
 	if !c.Roots.AppendCertsFromPEM(text) {
@@ -49,7 +49,7 @@ func checkMail(f *conf.File) (faults []error) {
 	}
 	if f.Mail.User != "" {
 		if _, err := f.Mail.Password.Reveal(); err != nil {
-			faults = append(faults, f.Fault("mail.password", "", "%v", plainPath(err)))
+			faults = append(faults, unusable(f, "mail.password", "", err))
 		}
 	}
 	return faults

@@ -104,5 +104,5 @@ func hintOf(err error) string {
 	if f, ok := errors.AsType[*conf.Fault](err); ok {
 		return f.Hint
 	}
-	return ""
+	return lockedOut(err)
 }
