@@ -126,6 +126,9 @@ func watchDemo(t *testing.T, args ...string) (left []string) {
 		}
 	}
 
+	if said := prose.String(); said != "" {
+		t.Errorf("beside that it says\n%s", said)
+	}
 	if err := demo.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

@@ -47,6 +47,7 @@ type server struct {
 	watch      *certificateWatch
 	acme       *acmeKeys // nil without
 
+	passing        bool        // as in world
 	passwordChange bool        // agents may change their passwords; until the end, whatever is read again
 	supervisor     *supervisor // who waits for it to be ready
 
@@ -69,6 +70,7 @@ type world struct {
 	listen  func(network, address string) (net.Listener, error)
 	control func(path string) (net.Listener, error)
 	hook    func(*hook.Config)
+	passing bool // all of it is thrown away, and nobody needs a copy of its root key
 }
 
 var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*hook.Config) {}}
@@ -76,7 +78,7 @@ var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*ho
 // newServer puts the parts together, in the order in which they need each other.
 // Nothing is served before run.
 func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (*server, error) {
-	s := &server{log: log, supervisor: new(supervisor), services: make(map[*account]*service)}
+	s := &server{log: log, supervisor: new(supervisor), services: make(map[*account]*service), passing: w.passing}
 	if err := s.begin(ctx, f, w); err != nil {
 		s.close()
 		return nil, err
