@@ -10,15 +10,15 @@ import (
 // relative to the working directory if the configuration's own path was.
 type File struct {
 	// The folder of all that is kept but keys. Changes hold after a restart; until then SIGHUP is refused.
-	Data string `toml:"data" default:"'data'"`
+	Data string `toml:"data" default:"'data'" changes:"restart"`
 	// The folder of the keys that conversations are encrypted with. It must be another
 	// one than data, and neither may lie within the other: best on another disk, and in
 	// other backups. Changes hold after a restart, as those of data do.
-	Keys string `toml:"keys" default:"'keys'"`
+	Keys string `toml:"keys" default:"'keys'" changes:"restart"`
 	// The key that protects all other keys: 32 bytes in base64 or hexadecimal. Without
 	// it nothing can be read again, so keep a copy in a safe place. Either
 	// { file = "path" }, a file of mode 0600, or { env = "NAME" }. Changes hold after a restart, as those of data do.
-	RootKey Secret `toml:"root_key" default:"{ file = 'root.key' }"`
+	RootKey Secret `toml:"root_key" default:"{ file = 'root.key' }" changes:"restart"`
 
 	// The networks of proxies before the server: what they say of where a connection or a request
 	// comes from is believed, and nobody else. "10.1.0.7", "10.1.0.0/16" or a list of them.
@@ -31,9 +31,9 @@ type File struct {
 
 	// Where the server listens. Each is an address such as "[::]:5222" or a list of them; ""
 	// switches it off. Every listener speaks TLS: no option turns it off. Changes hold after a restart.
-	Listen Listen `toml:"listen"`
+	Listen Listen `toml:"listen" changes:"restart"`
 	// A listener of which there is more to say, besides those of [listen]. Changes hold after a restart.
-	Listeners []Listener `toml:"listener"`
+	Listeners []Listener `toml:"listener" changes:"restart"`
 	// Who may look into the running server. Changes hold after SIGHUP.
 	Admin Admin `toml:"admin"`
 	// A certificate, as PEM files: a chain that begins with the server's own. Which domains it is
@@ -44,19 +44,19 @@ type File struct {
 	// that no [[certificate]] is for. It looks at port 443 of the name, which must lead to an
 	// HTTPS listener or one for "any", or at port 80, which must lead to listen.redirect.
 	// Changes hold after a restart; until then SIGHUP is refused.
-	ACME ACME `toml:"acme"`
+	ACME ACME `toml:"acme" changes:"restart"`
 	// What one peer may ask of the server. Names that end in _before_login hold until somebody
 	// has signed in. Changes hold after SIGHUP.
 	Limits Limits `toml:"limits"`
 	// Sessions that lost their connection. Changes hold after a restart.
-	Resume Resume `toml:"resume"`
+	Resume Resume `toml:"resume" changes:"restart"`
 	// How agents sign in. Changes hold after SIGHUP, that of password_change after a restart; what has
 	// changed is an event, security.policy_changed.
 	Auth Auth `toml:"auth"`
 	// What agents find in their contact lists. Changes hold after a restart.
-	Roster Roster `toml:"roster"`
+	Roster Roster `toml:"roster" changes:"restart"`
 	// What agents read again later. Changes hold after a restart.
-	Archive Archive `toml:"archive"`
+	Archive Archive `toml:"archive" changes:"restart"`
 	// How long what was said may be kept, by the account's profile: "30d" and the like. An account may
 	// ask for less with an option of its own; the shorter one holds. "" is for ever. What is older is
 	// destroyed by itself, with the keys that it was encrypted with: in portions of a quarter of that
@@ -65,7 +65,7 @@ type File struct {
 	// after SIGHUP.
 	Retention Retention `toml:"retention"`
 	// How events are sent to the receivers that accounts name. Changes hold after a restart.
-	Webhook Webhook `toml:"webhook"`
+	Webhook Webhook `toml:"webhook" changes:"restart"`
 	// Under which names the server is reached from outside. Each is an https origin such as
 	// "https://api.desk.example", and none is like another, so that what one customer shows or
 	// uploads never shares one with what another one trusts. Browsers are told to come to these
@@ -73,20 +73,20 @@ type File struct {
 	// of itself after a restart.
 	Hosts Hosts `toml:"hosts"`
 	// What programs may ask of accounts over HTTPS. Changes hold after a restart.
-	API API `toml:"api"`
+	API API `toml:"api" changes:"restart"`
 	// Mail to those who run the server, about what they must know: trouble with sign-ins,
 	// webhooks that are disabled, and the like. Changes hold after a restart; the password's file is
 	// read for each mail.
-	Mail Mail `toml:"mail"`
+	Mail Mail `toml:"mail" changes:"restart"`
 	// Copies of everything but the root key, in other places. Changes hold after a restart.
-	Backup Backup `toml:"backup"`
+	Backup Backup `toml:"backup" changes:"restart"`
 	// What the server tells its operator, on standard error. Changes hold after a restart.
-	Log Log `toml:"log"`
+	Log Log `toml:"log" changes:"restart"`
 	// How people reach those who run the server; signed-in agents' clients are told when they ask.
 	// Each is a URI such as "mailto:help@desk.example", "xmpp:anna@desk.example" or
 	// "https://desk.example/help", or a list of them. Changes hold after a restart, in
 	// /.well-known/security.txt after SIGHUP.
-	Contact Contact `toml:"contact"`
+	Contact Contact `toml:"contact" changes:"restart"`
 	// An account: a customer with a domain, agents, stores and keys of its own. Accounts can
 	// also be files of their own in the folder accounts.d beside this file, with the same
 	// options and without the [[account]] line; 'parley account add' writes such files. Changes hold
@@ -234,7 +234,7 @@ type Auth struct {
 	// Digits and symbols among them, at least.
 	PasswordDigitsOrSymbols int `toml:"password_digits_or_symbols" default:"2" min:"0"`
 	// Whether agents may change their own passwords with their clients.
-	PasswordChange bool `toml:"password_change" default:"true"`
+	PasswordChange bool `toml:"password_change" default:"true" changes:"restart"`
 }
 
 // Roster is the table [roster].
@@ -279,7 +279,7 @@ type Webhook struct {
 type Hosts struct {
 	// The REST API: what is too long for a webhook then names the place where all of it can be
 	// read. Without it the API answers under every name that is none of the others.
-	API string `toml:"api" default:"''"`
+	API string `toml:"api" default:"''" changes:"restart"`
 	// The console.
 	Console string `toml:"console" default:"''"`
 	// What visitors see on web pages.

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -170,7 +171,7 @@ func TestSampleExamplesParse(t *testing.T) {
 }
 
 // The sample says of each option when changes hold: at SIGHUP, or after a restart. What stands
-// before a table is about all of it.
+// before a table is about all of it, and agrees with the tags that Waiting goes by.
 func TestSampleSaysWhenChangesHold(t *testing.T) {
 	s, found := newSampler(t), 0
 	for _, field := range s.structs["File"].Fields.List {
@@ -182,6 +183,13 @@ func TestSampleSaysWhenChangesHold(t *testing.T) {
 		text := strings.Join(strings.Fields(field.Doc.Text()), " ")
 		if !strings.Contains(text, "Changes hold after SIGHUP") && !strings.Contains(text, "Changes hold after a restart") {
 			t.Errorf("%s: it does not say when changes hold", key)
+		}
+		tagged := fieldTag(field).Get("changes") == "restart"
+		if inner := s.structs[typeName(field)]; inner != nil {
+			tagged = tagged || slices.ContainsFunc(inner.Fields.List, func(f *ast.Field) bool { return fieldTag(f).Get("changes") == "restart" })
+		}
+		if says := strings.Contains(text, "after a restart"); says != tagged {
+			t.Errorf("%s: a restart is spoken of: %v; it has the tag, or something in it: %v", key, says, tagged)
 		}
 	}
 	if found < 20 {

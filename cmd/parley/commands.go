@@ -68,7 +68,7 @@ func serverCommands() []command {
 		{
 			name:    "serve",
 			does:    "Runs the server until SIGTERM or Ctrl-C.",
-			more:    "Logs 'ready' with the addresses it got. SIGTERM drains and exits 0; SIGHUP reads the configuration again; 'parley sample' says of each table whether changes hold then or after a restart.",
+			more:    "Logs 'ready' with the addresses it got. SIGTERM drains and exits 0; SIGHUP reads the configuration again; what else has changed waits for a restart, and the log names it ('parley sample' says of each table when changes hold).",
 			options: []option{configOption, setOption},
 			run:     serve,
 		},

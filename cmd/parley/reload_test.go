@@ -356,10 +356,18 @@ func TestWhatSIGHUPTakes(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	const waits = `level=WARN msg="what has changed waits in part for a restart" options=`
 	before := limit()
 	replace(`"127.0.0.1/32"`, `"127.0.0.2/32"`)
-	replace(`600`, `300`)
 	d.reloads()
+	if strings.Contains(d.log(), waits) {
+		t.Errorf("[admin] is said to wait:\n%s", d.log())
+	}
+	replace(`600`, `300`)
+	d.reloads() // which is said after that
+	if !strings.Contains(d.log(), waits+"api.requests_per_minute\n") {
+		t.Errorf("nothing says that [api] waits:\n%s", d.log())
+	}
 	if a, _ := d.getFrom("127.0.0.1", "/readyz"); a != 404 {
 		t.Errorf("[admin] after SIGHUP: %d", a)
 	}

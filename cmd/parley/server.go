@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 
 // A server is everything that runs: the one place where the parts meet.
 type server struct {
+	begun   *conf.File // the configuration that it was started with
 	inst    *installation
 	log     *slog.Logger
 	xmpp    *xmppd.Server
@@ -78,7 +80,7 @@ var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*ho
 // newServer puts the parts together, in the order in which they need each other.
 // Nothing is served before run.
 func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (*server, error) {
-	s := &server{log: log, supervisor: new(supervisor), services: make(map[*account]*service), passing: w.passing}
+	s := &server{begun: f, log: log, supervisor: new(supervisor), services: make(map[*account]*service), passing: w.passing}
 	if err := s.begin(ctx, f, w); err != nil {
 		s.close()
 		return nil, err
@@ -419,6 +421,9 @@ func (s *server) reload(ctx context.Context) error {
 		return err
 	}
 	s.xmpp.SetLimits(xmppLimits(f))
+	if waiting := f.Waiting(s.begun); len(waiting) > 0 {
+		s.log.Warn("what has changed waits in part for a restart", "options", strings.Join(waiting, " "))
+	}
 	s.log.Info("configuration read again", "accounts", len(f.Accounts), "certificates", len(certificates))
 	return nil
 }
