@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -191,8 +194,9 @@ func TestAlertRulesWithPromtool(t *testing.T) {
 	}
 }
 
-// Profiles are for operators, on the admin listener.
+// Profiles are for operators: the networks under [admin]. Others find nothing there.
 func TestProfiles(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `admin.networks=["127.0.0.1/32"]`)
 	_, nowhere := d.getFrom("127.0.0.2", "/nowhere")
 	for path, want := range map[string]int{
@@ -205,6 +209,16 @@ func TestProfiles(t *testing.T) {
 		if status, body := d.getFrom("127.0.0.2", "/debug/pprof/"+path); status != http.StatusNotFound || body != nowhere {
 			t.Errorf("%s for a stranger: %d %q", path, status, body)
 		}
+	}
+	// As 'go tool pprof' asks for it: packed, and with the names of functions.
+	_, body := d.getFrom("127.0.0.1", "/debug/pprof/heap")
+	packed, err := gzip.NewReader(strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := io.ReadAll(packed)
+	if err != nil || !bytes.Contains(profile, []byte("inuse_space")) || !bytes.Contains(profile, []byte("parley.im/parley/")) {
+		t.Errorf("a profile of the heap in %d bytes, %v", len(profile), err)
 	}
 }
 
