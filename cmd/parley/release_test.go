@@ -58,7 +58,7 @@ func TestRelease(t *testing.T) {
 		}
 	})
 	t.Run("installs and runs", func(t *testing.T) { installed(t, deb) })
-	t.Run("runs in a container", func(t *testing.T) { contained(t, deb) })
+	t.Run("runs in a container", func(t *testing.T) { contained(t) })
 }
 
 // releaseFrom builds a release from the sources in dir.
