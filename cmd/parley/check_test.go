@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,6 +36,33 @@ func TestCheckTellsAllFaults(t *testing.T) {
 		"keys: others may look into ",
 		"hint: chmod 700 ",
 		"root_key: read the root key: ",
+	} {
+		if !strings.Contains(prose, want) {
+			t.Errorf("got\n%s\nwant in it %s", prose, want)
+		}
+	}
+}
+
+// What is there, but something else than the configuration says.
+func TestCheckTellsWhatIsSomethingElse(t *testing.T) {
+	dir, config := quickstarted(t, "-set", "acme.directory=https://acme.example/", "-set", "acme.cache=file", "-set", "mail.server=localhost:25",
+		"-set", "mail.from=a@desk.example", "-set", "mail.to=b@desk.example", "-set", "mail.roots=file", "-set", "data=other", "desk.example")
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "file"), nil, 0o600), os.WriteFile(filepath.Join(dir, "other"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(dir, "tls/cert.pem")); err != nil {
+		t.Fatal(err)
+	}
+	_, prose, err := typed(t, "", "check", "-config", config)
+	if err == nil || exitCode(err) != 1 {
+		t.Fatalf("check: %v, want exit code 1", err)
+	}
+	for _, want := range []string{
+		"acme.cache: not a folder: ",
+		"certificate.cert: no such file or directory: ",
+		"hint: make a test certificate with 'parley quickstart ",
+		"data: not a folder: ",
+		"mail.roots: no certificate is in ",
 	} {
 		if !strings.Contains(prose, want) {
 			t.Errorf("got\n%s\nwant in it %s", prose, want)
