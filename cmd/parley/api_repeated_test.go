@@ -14,6 +14,7 @@ import (
 // WCP-10: an answer that was kept shows a webhook's secret again, which has a record of its
 // own; what is refused shows nothing and has none.
 func TestRecordOfARepeatedAnswer(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	c := d.api("-role", "admin")

@@ -249,6 +249,7 @@ func restoredRecords(t *testing.T, o *ordeal, identity string) int {
 // HAP-3: a place that is away makes the metrics, the log and an event say so; the other
 // one gets its copies.
 func TestStaleBackupIsTold(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	_, options := safes(t, dir, "1s")
 	if err := os.Remove(filepath.Join(dir, "copies/data")); err != nil {
@@ -300,6 +301,7 @@ func TestStaleBackupIsTold(t *testing.T) {
 // A disk without room for another byte, here and in the places for copies: that is told,
 // the server lives on, and the next copy is whole.
 func TestBackupOnFullDisk(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	identity, options := safes(t, dir, "1h")
 	args := []string{"quickstart", "-dir", dir, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", "auth.iterations=10000"}

@@ -11,6 +11,7 @@ import (
 // and all, and acknowledges what it gets while it reads. More than may be on the way
 // unacknowledged must not keep the server from reading those acknowledgements.
 func TestManyBigCardsAtOnce(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t)
 		const cards = 100 // of 100 KB each

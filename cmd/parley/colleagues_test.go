@@ -12,6 +12,7 @@ import (
 // Whoever signs in among many colleagues sees them all, though her queue has room
 // for few of them at a time.
 func TestManyColleaguesFitThroughASmallQueue(t *testing.T) {
+	t.Parallel()
 	const agents = 40
 	var cast, talk strings.Builder
 	for i := range agents {

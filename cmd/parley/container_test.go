@@ -107,6 +107,7 @@ func TestDockerfileKeepsItsPromises(t *testing.T) {
 // What is sent to a build is only what is listed: the Go packages that the binary is made of
 // are, and files with secrets are not.
 func TestDockerignoreListsWhatIsNeeded(t *testing.T) {
+	t.Parallel()
 	var let []string
 	lines := strings.Split(strings.TrimSpace(contentsOf(t, root+"/.dockerignore")), "\n")
 	for _, line := range lines {

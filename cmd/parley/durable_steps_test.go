@@ -137,6 +137,7 @@ func (c *scene) noOrphans() {
 // I2: what a killed server had written, but not synced, is found by the next one, for
 // which it looks as if it were kept. Before anybody is told so, it is synced.
 func TestI2FoundIsSynced(t *testing.T) {
+	t.Parallel()
 	const anna, bob = "anna@localhost", "bob@localhost"
 	s := newScene(t, anna, bob)
 	log := filepath.Join(filepath.Dir(s.config), "data/accounts/desk/data.db-wal")

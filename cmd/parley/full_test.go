@@ -30,6 +30,7 @@ func limitFiles(t *testing.T, d *daemon, size uint64) {
 // Issue 2, Life: with no room for another byte the server refuses what it cannot keep
 // and lives on; when there is room again it takes up its work by itself.
 func TestNoRoomToWrite(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	d := serveFull(t, dir, dir)
 	survive(t, d, func() { limitFiles(t, d, 0) }, func() { limitFiles(t, d, unix.RLIM_INFINITY) })
@@ -37,6 +38,7 @@ func TestNoRoomToWrite(t *testing.T) {
 
 // The same on a file system that is full.
 func TestFullFileSystem(t *testing.T) {
+	t.Parallel()
 	disk := t.TempDir()
 	switch err := unix.Mount("none", disk, "tmpfs", 0, "size=8m"); {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):

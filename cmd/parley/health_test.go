@@ -31,6 +31,7 @@ func healthy(t *testing.T, options ...string) *daemon {
 // Whether the server lives is for everybody; what it does is for the operator's
 // networks. To others those pages are as any that is not there.
 func TestHealthPages(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `admin.networks=["127.0.0.1/32"]`)
 	_, nowhere := d.getFrom("127.0.0.2", "/nowhere")
 	for _, c := range []struct {
@@ -96,6 +97,7 @@ func (d *daemon) figures() map[string]float64 {
 
 // The figures follow what happens.
 func TestMetricsMove(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	moved := func(what string, before map[string]float64, want map[string]float64) {
 		t.Helper()
@@ -143,6 +145,7 @@ func TestMetricsMove(t *testing.T) {
 // VIV-1, VIV-2, I1: whoever speaks in clear is not answered by TLS ports; the port for
 // STARTTLS offers that and refuses everything else.
 func TestNothingInClear(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	const header = "<stream:stream to='desk.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 	for name, text := range map[string]string{
@@ -191,12 +194,13 @@ func TestNothingInClear(t *testing.T) {
 // Where a handshake fails or never comes, nobody is there with whom a word could be
 // exchanged: RFC 6120 §5.4.3.2, and I1.
 func TestNothingWithoutAHandshake(t *testing.T) {
+	t.Parallel()
 	const header = "<stream:stream to='desk.example' version='1.0' xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 	const starttls = header + "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
-	for _, text := range []string{"", "<iq/>", "\x16\x03\x01\x00\x05hello", header} {
-		for port, before := range map[string]string{talkTLS: "", talkStartTLS: starttls} {
-			synctest.Test(t, func(t *testing.T) {
-				s := annasDesk(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := annasDesk(t)
+		for _, text := range []string{"", "<iq/>", "\x16\x03\x01\x00\x05hello", header} {
+			for port, before := range map[string]string{talkTLS: "", talkStartTLS: starttls} {
 				conn, err := s.net.dial(t.Context(), port)
 				if err != nil {
 					t.Fatal(err)
@@ -214,9 +218,9 @@ func TestNothingWithoutAHandshake(t *testing.T) {
 				if got != "" && (len(got) != 7 || got[0] != 21) { // at most an alert of TLS
 					t.Errorf("%q on %s, and no handshake: %q", text, port, got)
 				}
-			})
+			}
 		}
-	}
+	})
 }
 
 // inClear sends bytes and returns all that comes back until the server closes.
@@ -243,6 +247,7 @@ func inClear(t *testing.T, addr, text string) string {
 
 // SMO-2: what is older than TLS 1.2 is refused on every port.
 func TestOldTLSIsRefused(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	for port, addr := range map[string]string{"tls": d.tls, "https": d.https} {
 		for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13} {
@@ -260,6 +265,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 // A webhook cannot be made to speak to the server itself, also where loopback is
 // allowed (VIV-5).
 func TestWebhooksNeverReachTheServer(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", `webhook.allow=["127.0.0.0/8", "::1/128", "::ffff:0:0/96"]`)
 	config := d.dir + "/parley.toml"
 	for _, addr := range []string{d.starttls, d.tls, d.https} {

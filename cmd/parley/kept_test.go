@@ -10,6 +10,7 @@ import (
 // I9: what a client has the server keep comes back as the same tree, to another device,
 // whatever stands around it and wherever its namespaces are declared.
 func TestI9WhatIsKeptComesBack(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t)

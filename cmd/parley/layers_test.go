@@ -37,6 +37,7 @@ var layers = map[string]int{
 const module = "parley.im/parley/"
 
 func TestLayers(t *testing.T) {
+	t.Parallel()
 	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)

@@ -39,6 +39,7 @@ var metricRow = regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (counter|gauge) \\| \\
 // WCP-23, SMO-10: docs/monitoring/metrics.md names every figure of ours that /metrics has,
 // and none that it has not; the dashboard and the alert rules ask for figures that are there.
 func TestMonitoringPagesAreTrue(t *testing.T) {
+	t.Parallel()
 	_, options := safes(t, t.TempDir(), "5m")
 	var sets []string
 	for _, o := range options {
@@ -224,6 +225,7 @@ func TestProfiles(t *testing.T) {
 
 // What the log counts, metrics count.
 func TestMetricsOfOperation(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	config := filepath.Join(d.dir, "parley.toml")
 	before := d.figures()

@@ -14,6 +14,7 @@ import (
 // has a device's secret only, which may have been stolen with the device, can't change
 // it.
 func TestPasswordChangeIsDurable(t *testing.T) {
+	t.Parallel()
 	dir, _ := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-set", "auth.iterations=10000", "desk.example")
 	config := filepath.Join(dir, "parley.toml")
 	must(t, "maple-otter-47\n", "agent", "add", "-config", config, "-password-stdin", "dora@desk.example")

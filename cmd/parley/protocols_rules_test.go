@@ -59,6 +59,7 @@ var rules = map[int]string{
 
 // Each rule is named by a test or a talk that shows it.
 func TestProtocolsRulesAreShown(t *testing.T) {
+	t.Parallel()
 	shown := make(map[int]bool)
 	for _, r := range remarks(t) {
 		for _, n := range r.rules() {

@@ -17,6 +17,7 @@ import (
 // docs/protocols.md and doap.xml are what the comments and the table of documents say
 // (XEP-0453).
 func TestProtocolsPagesAreFresh(t *testing.T) {
+	t.Parallel()
 	all := remarks(t)
 	for name, want := range map[string]string{
 		"docs/protocols.md": protocolsPage(all),
@@ -41,6 +42,7 @@ func TestProtocolsPagesAreFresh(t *testing.T) {
 // What is cited is in the table, what the table promises is cited, and neither says
 // more than the other.
 func TestProtocolsTable(t *testing.T) {
+	t.Parallel()
 	by := citationsBy(remarks(t))
 	for _, d := range documents {
 		found := by[d.name]

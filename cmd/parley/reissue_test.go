@@ -9,6 +9,7 @@ import (
 // HAP-5: a raised cost takes effect with the next passwords, once the operator says
 // so; a mere restart with another option locks nobody out.
 func TestReissue(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	config := filepath.Join(dir, "parley.toml")
 	must(t, "", "quickstart", "-dir", dir, "-set", "auth.iterations=10000", "desk.example")

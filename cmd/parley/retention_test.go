@@ -105,6 +105,7 @@ func TestClockThatJumps(t *testing.T) {
 
 // The server does it by itself, and not by a clock that was wrong for a while.
 func TestServerDestroysWhatHasExpired(t *testing.T) {
+	t.Parallel()
 	talk, err := xmpptest.Parse("expired.talk", `What Anna says is kept for eight hours.
 
 -- cast --
@@ -162,6 +163,7 @@ anna/laptop closes
 }
 
 func TestHolds(t *testing.T) {
+	t.Parallel()
 	both(t, func(t *testing.T, _, config string, list func() []string) {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", "-config", config, "anna@desk.example")
 		refused(t, "there is no conversation 99", "", "conversation", "hold", "-config", config, "99")

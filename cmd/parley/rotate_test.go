@@ -11,6 +11,7 @@ import (
 // After a week the account's key is another one, and what was said before can still
 // be read.
 func TestAccountKeyIsReplacedWeekly(t *testing.T) {
+	t.Parallel()
 	talk, err := xmpptest.Parse("week.talk", `A week passes.
 
 -- cast --

@@ -154,6 +154,7 @@ func wantsToken(mechanism string) string {
 // are bound to it, until the password changes: XEP-0484, rule 15. It is that client's, for
 // that mechanism, on that connection.
 func TestRule15Tokens(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "auth.lockout=false")
 	anna := d.login("anna", "correct horse 42", "")
 	for _, mechanism := range []string{"HT-SHA-256-EXPR", "HT-SHA-256-ENDP", "HT-SHA-256-NONE"} {
@@ -229,6 +230,7 @@ func turnsAway(t *testing.T, what string, k knock, condition string) {
 // A changed password ends its tokens: by the agent's client, or by the operator. A restart
 // does not. Rule 15.
 func TestRule15ChangedPasswords(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "auth.lockout=false")
 	const mechanism = "HT-SHA-256-EXPR"
 	exchange := func(password string) knock {
@@ -268,6 +270,7 @@ func TestRule15ChangedPasswords(t *testing.T) {
 // password. Nor does it count where the stream says that it is somebody else's, and then
 // nothing that was asked for with it is done (XEP-0388 §2.6.2).
 func TestRule15WhatATokenIsNotFor(t *testing.T) {
+	t.Parallel()
 	d := healthy(t, "-set", "auth.lockout=false")
 	anna := d.login("anna", "correct horse 42", "")
 	const mechanism = "HT-SHA-256-NONE"
@@ -303,6 +306,7 @@ func TestRule15WhatATokenIsNotFor(t *testing.T) {
 // A client that counts wrongly does not get its stream back, and gets a new one in the same
 // breath (XEP-0386 §3.2).
 func TestRule16AWrongCountIsNoEnd(t *testing.T) {
+	t.Parallel()
 	d := healthy(t)
 	anna := d.login("anna", "correct horse 42", "")
 	j, success, err := knock{login: anna, client: laptopID, wants: "<bind xmlns='urn:xmpp:bind:0'><enable xmlns='urn:xmpp:sm:3' resume='true'/></bind>"}.try(t)

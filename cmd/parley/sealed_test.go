@@ -181,6 +181,7 @@ func TestNoCoreDumps(t *testing.T) {
 // I7: no password, key, token or text of a message reaches the log or an error,
 // whatever goes wrong, with the most talkative settings.
 func TestI7LogsAndErrorsTellNoSecrets(t *testing.T) {
+	t.Parallel()
 	o := newOrdeal(t, "enterprise")
 	o.talk()
 

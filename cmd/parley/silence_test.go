@@ -16,6 +16,7 @@ import (
 // I7: a webhook's receiver that sends back more than it was asked for, such as what somebody
 // wrote, gets nothing of that into the server's log.
 func TestReceiversDoNotWriteTheLog(t *testing.T) {
+	t.Parallel()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "", "-set", `webhook.allow=["127.0.0.0/8"]`,
 		"-set", "log.level=debug", "localhost")
 	cert, err := tls.LoadX509KeyPair(filepath.Join(dir, "tls/cert.pem"), filepath.Join(dir, "tls/key.pem"))

@@ -64,6 +64,7 @@ var corpus = []struct {
 // the archives of both, as offline message, and once more to a device that had not
 // acknowledged it.
 func TestI9WhatArrivesIsWhatWasSent(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t)
 		for i, c := range corpus {
@@ -75,6 +76,7 @@ func TestI9WhatArrivesIsWhatWasSent(t *testing.T) {
 
 // I9, for trees that nobody thought of.
 func TestI9RandomTrees(t *testing.T) {
+	t.Parallel()
 	seed := rand.Uint64()
 	synctest.Test(t, func(t *testing.T) {
 		p := newParty(t)
