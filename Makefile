@@ -19,11 +19,12 @@ test:
 
 # What .ci/run runs. Many tests wait more than they compute, so four share two processors. Of the
 # program's own tests, most of which start it as a process, those that are about many
-# things at once in one process have the race detector; with it all of them would take too long.
+# things at once in one process have the race detector, and are not run again without; with it all
+# of them would take too long.
 check: format vet
 	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m $$($(GO) list ./... | grep -v /cmd/parley$$)
 	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./cmd/parley -run 'TestTalk$$|Mingle'
-	$(GO) test -parallel 4 -shuffle=on -timeout 15m ./cmd/parley
+	$(GO) test -parallel 4 -shuffle=on -timeout 15m ./cmd/parley -skip 'TestTalk$$|Mingle'
 	$(MAKE) --no-print-directory fuzz T=1s
 	$(MAKE) --no-print-directory interop api
 
