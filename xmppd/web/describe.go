@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -29,19 +30,23 @@ func description(origin string) huma.Config {
 	return c
 }
 
-// finish writes the description down, once all routes are in it.
+// finish has the description written down for whoever asks for it first, since that takes longer
+// than all else that a command does. All routes are in it.
 func (a *API) finish() {
 	doc := a.huma.OpenAPI()
 	if m := doc.Components.Schemas.Map()["ErrorModel"]; m != nil {
 		m.Properties["hint"] = &huma.Schema{Type: "string", Description: "What to do about it."}
 	}
-	var err error
-	if a.json, err = doc.MarshalJSON(); err != nil {
-		panic(err) // it is made of what is compiled in
+	written := func(write func() ([]byte, error)) func() []byte {
+		return sync.OnceValue(func() []byte {
+			text, err := write()
+			if err != nil {
+				panic(err) // it is made of what is compiled in
+			}
+			return text
+		})
 	}
-	if a.yaml, err = doc.YAML(); err != nil {
-		panic(err)
-	}
+	a.json, a.yaml = written(doc.MarshalJSON), written(doc.YAML)
 }
 
 // describe answers who asks for the description, which is no secret.
@@ -52,10 +57,10 @@ func (a *API) describe(w http.ResponseWriter, r *http.Request) bool {
 	switch r.URL.Path {
 	case Prefix + "openapi.json":
 		w.Header().Set("Content-Type", "application/openapi+json")
-		w.Write(a.json) // an error means that the caller is gone
+		w.Write(a.json()) // an error means that the caller is gone
 	case Prefix + "openapi.yaml":
 		w.Header().Set("Content-Type", "application/openapi+yaml")
-		w.Write(a.yaml)
+		w.Write(a.yaml())
 	default:
 		return false
 	}

@@ -94,10 +94,10 @@ type API struct {
 	mux        *http.ServeMux
 	routes     map[string]string // operations by the mux's patterns
 	huma       huma.API
-	json       []byte   // the description
-	yaml       []byte   // the same
-	requests   *windows // by key
-	failures   *windows // by address: who could not say who they are
+	json       func() []byte // the description
+	yaml       func() []byte // the same
+	requests   *windows      // by key
+	failures   *windows      // by address: who could not say who they are
 	nonces     nonces
 	running    chan struct{} // requests that are worked on
 	claims     chan struct{} // bodies of signed requests that are read
