@@ -42,12 +42,16 @@ talks:
 refs:
 	$(GO) test ./cmd/parley -run Protocols -update
 
-# Each fuzz test in turn for T. Inputs are not made small for long: that would take all of T.
-# What fails when the time is up, without an input, is the Go tool (golang/go#75804).
+# Each fuzz test in turn for T, from one binary a package. Inputs are not made small for long: that
+# would take all of T. What fails when the time is up, without an input, is the Go tool (golang/go#75804).
 fuzz:
-	@git grep --untracked -oE '^func Fuzz\w+' -- '*_test.go' | sed -E 's#^(.*)/[^/]*:func #./\1 #' | while read -r p f; do \
-		echo "$$p $$f"; \
-		out=$$($(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(T) -fuzzminimizetime 1s 2>&1 </dev/null) && continue; \
+	@built=$$(mktemp -d); trap 'rm -rf "$$built"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz/$$($(GO) list -m); \
+	git grep --untracked -oE '^func Fuzz\w+' -- '*_test.go' | sed -E 's#^(.*)/[^/]*:func #\1 #' | while read -r p f; do \
+		echo "./$$p $$f"; \
+		binary=$$built/$$(echo $$p | tr / -); \
+		[ -x $$binary ] || $(GO) test -c -fuzz . -o $$binary ./$$p || exit 1; \
+		out=$$(cd $$p && $$binary -test.run '^$$' -test.fuzz "^$$f$$" -test.fuzzcachedir $$cache/$$p \
+			-test.fuzztime $(T) -test.fuzzminimizetime 1s 2>&1 </dev/null) && continue; \
 		case "$$out" in \
 		*"Failing input"*) ;; \
 		*"context deadline exceeded"*) continue;; \
