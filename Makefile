@@ -9,7 +9,7 @@ HASHES = crypto/internal/fips140/sha256 crypto/internal/fips140/sha512 crypto/in
 	crypto/internal/fips140/pbkdf2 crypto/sha1 crypto/hmac crypto/pbkdf2 golang.org/x/crypto/pbkdf2
 RACE   = -race $(HASHES:%=-gcflags=%=-race=false)
 
-.PHONY: all test check talks refs fuzz bench interop api format vet layers deb release vuln
+.PHONY: all test check talks refs fuzz bench built interop api format vet layers deb release vuln
 
 all:
 	$(GO) build -trimpath -o parley ./cmd/parley
@@ -26,7 +26,7 @@ check: format vet
 	$(GO) test $(RACE) -parallel 4 -shuffle=on -timeout 15m ./cmd/parley -run 'TestTalk$$|Mingle'
 	$(GO) test -parallel 4 -shuffle=on -timeout 15m ./cmd/parley -skip 'TestTalk$$|Mingle'
 	$(MAKE) --no-print-directory fuzz T=1s
-	$(MAKE) --no-print-directory interop api
+	$(MAKE) --no-print-directory -j 2 --output-sync interop api
 
 format:
 	@out=$$(gofmt -l $$(git ls-files '*.go')); if [ -n "$$out" ]; then echo "gofmt would change:"; echo "$$out"; exit 1; fi
@@ -63,14 +63,16 @@ bench:
 	$(GO) test -run '^$$' -bench . -benchmem -count 10 ./xmppd/wire ./store/... ./auth/... | tee bench.new
 	@if [ -f bench.old ]; then $(TOOL) benchstat bench.old bench.new; fi
 
-# Real clients against the built server.
-interop:
+# What both of these run.
+built:
 	$(GO) build -o parley ./cmd/parley
+
+# Real clients against the built server.
+interop: built
 	testdata/clients/run ./parley
 
 # The REST API against its own description.
-api:
-	$(GO) build -o parley ./cmd/parley
+api: built
 	testdata/api/run ./parley
 
 # The Debian package, and what a release is published as; VERSION=v1.2.3 overrides what git says.
