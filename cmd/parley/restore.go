@@ -11,6 +11,7 @@ import (
 
 	"filippo.io/age"
 
+	"parley.im/parley/conf"
 	"parley.im/parley/store/backup"
 )
 
@@ -33,7 +34,25 @@ func restore(ctx context.Context, c *call) error {
 	}
 	c.tellRestored(report)
 	c.say("%s is made: put root.key and the certificates where its parley.toml says, look through that, and run 'parley check'", r.Dir)
+	c.tellElsewhere(r.Dir)
 	return nil
+}
+
+// tellElsewhere says where data and keys belong if the restored configuration has them in other
+// folders, in which a server would begin with nothing.
+func (c *call) tellElsewhere(dir string) {
+	f, err := conf.Load(filepath.Join(dir, "parley.toml"), nil)
+	if err != nil {
+		return // 'parley check' says why
+	}
+	for _, folder := range []struct{ name, belongs string }{{"data", f.Data}, {"keys", f.Keys}} {
+		made := filepath.Join(dir, folder.name)
+		is, err := filepath.Abs(made)
+		belongs, err2 := filepath.Abs(folder.belongs)
+		if err == nil && err2 == nil && is != belongs {
+			c.say("%s belongs in place of %s, where that parley.toml has its %s", made, belongs, folder.name)
+		}
+	}
 }
 
 // hinted says what else can be tried when a copy is no good.
