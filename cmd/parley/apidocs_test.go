@@ -29,18 +29,6 @@ func needs(t *testing.T, programs ...string) {
 	}
 }
 
-var fenced = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```")
-
-// blocksOf are the code blocks of a page in that language, in their order.
-func blocksOf(page, language string) (list []string) {
-	for _, m := range fenced.FindAllStringSubmatch(page, -1) {
-		if m[1] == language {
-			list = append(list, m[2])
-		}
-	}
-	return list
-}
-
 // tunnel is a proxy for which desk.example is this machine.
 func tunnel(t *testing.T) string {
 	t.Helper()
@@ -114,9 +102,15 @@ curl() { command curl --cacert %q --resolve desk.example:%s:127.0.0.1 "$@"; }
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{`"id":"desk"`, "not an http or https URL", `"cleo@desk.example"`, `"payload":"thin"`, "Signature Verified Successfully"} {
+	for _, want := range []string{`"cleo@desk.example"`, `"payload":"thin"`, "Signature Verified Successfully"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the output has no %s:\n%s", want, out)
+		}
+	}
+	// The answers on the page are those that came.
+	for _, want := range blocksOf(page, "json") {
+		if !regexp.MustCompile(strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", `[^"]+`)).Match(out) {
+			t.Errorf("no answer is\n%s\nin\n%s", want, out)
 		}
 	}
 }

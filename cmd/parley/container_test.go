@@ -219,7 +219,7 @@ func contained(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := m.serve(in(strings.Join(command, " ")))
-	s.signIn()
+	m.signIn(s)
 	if out, err := m.confined(in("parley agent list -account desk")).CombinedOutput(); err != nil || !strings.Contains(string(out), "anna") {
 		t.Errorf("agent list: %v\n%s", err, out)
 	}

@@ -222,14 +222,20 @@ func (d *daemon) getFrom(address, path string) (status int, body string) {
 // which nobody tells when to look.
 func eventually(t *testing.T, what string, yes func() bool) {
 	t.Helper()
-	pause := time.NewTicker(10 * time.Millisecond)
+	within(t, 20*time.Second, what, yes)
+}
+
+// within is eventually for what may take longer.
+func within(t *testing.T, limit time.Duration, what string, yes func() bool) {
+	t.Helper()
+	pause := time.NewTicker(limit / 2000)
 	defer pause.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(limit)
 	for !yes() {
 		select {
 		case <-pause.C:
 		case <-late:
-			t.Fatalf("not within 20 s: %s", what)
+			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
 }

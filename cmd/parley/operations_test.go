@@ -6,16 +6,12 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"parley.im/parley/xmppd/notify/postbox"
 )
 
 // chapter is one of docs/operations.md.
@@ -27,76 +23,6 @@ func chapter(t *testing.T, name string) string {
 	}
 	text, _, _ = strings.Cut(text, "\n## ")
 	return text
-}
-
-// prompts are what a chapter shows somebody typing.
-func prompts(text string) (lines []string) {
-	for line := range strings.Lines(text) {
-		if typed, ok := strings.CutPrefix(line, "$ "); ok {
-			lines = append(lines, strings.TrimSpace(typed))
-		}
-	}
-	return lines
-}
-
-// The commands of docs/operations.md do what it says, beside a server.
-func TestOperationsCommands(t *testing.T) {
-	t.Parallel()
-	box := postbox.Open(t, postbox.Options{User: "parley"})
-	d := healthy(t, mailing(t, t.TempDir(), box)...)
-	config := filepath.Join(d.dir, "parley.toml")
-	must(t, "", "account", "show", "desk", "-secret", "-config", config)
-	atItsAddresses(t, d, config)
-	binary, err := builtParley()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(binary, filepath.Join(d.dir, "parley")); err != nil {
-		t.Fatal(err)
-	}
-	// The names of the page are these addresses here.
-	here := strings.NewReplacer("desk.example:8443", d.https, "desk.example:5223", d.tls)
-	for name, least := range map[string]int{"Audit": 5, "Mail": 1, "Monitoring": 3} {
-		lines := prompts(chapter(t, name))
-		if len(lines) < least {
-			t.Errorf("chapter %s has %d commands", name, len(lines))
-		}
-		for _, line := range lines {
-			cmd := exec.Command("sh", "-c", here.Replace(line))
-			cmd.Dir = d.dir
-			cmd.Env = append(os.Environ(), beParley+"=1", "PARLEY_CONFIG=", "PATH="+d.dir+":"+os.Getenv("PATH"), "SSL_CERT_FILE="+filepath.Join(d.dir, "tls/ca.pem"))
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", line, err, out)
-			}
-		}
-	}
-	if m := box.Next(); !strings.Contains(m.Subject, "a test of mail") {
-		t.Errorf("%s", m.Subject)
-	}
-	if text, err := os.ReadFile(filepath.Join(d.dir, "audit.jsonl")); err != nil || strings.Count(string(text), "\n") != 1 {
-		t.Errorf("audit.jsonl: %v\n%s", err, text)
-	}
-}
-
-// atItsAddresses writes into the configuration where the server listens, which chose its
-// own ports.
-func atItsAddresses(t *testing.T, d *daemon, config string) {
-	t.Helper()
-	text, err := os.ReadFile(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	changed := string(text)
-	for key, addr := range map[string]string{"starttls": d.starttls, "tls": d.tls, "https": d.https} {
-		line := regexp.MustCompile(`(?m)^` + key + ` = "127\.0\.0\.1:0"$`)
-		if !line.MatchString(changed) {
-			t.Fatalf("%s: no listener %s", config, key)
-		}
-		changed = line.ReplaceAllString(changed, key+" = "+strconv.Quote(addr))
-	}
-	if err := os.WriteFile(config, []byte(changed), 0o600); err != nil {
-		t.Fatal(err)
-	}
 }
 
 var backticked = regexp.MustCompile("`([a-z]+)`")

@@ -40,53 +40,39 @@ func docsProxy(t *testing.T, name string, pairs ...string) string {
 	return strings.NewReplacer(pairs...).Replace(string(text))
 }
 
-// behindProxy starts Parley with docs/proxies/parley.toml, and the proxy before it.
-func behindProxy(t *testing.T, config string, listens func(port string) string, files func(dir string) []string, run func(dir, file string) *exec.Cmd) *front {
+// ways are the ports of docs/proxies as they are on this machine.
+type ways struct {
+	port            map[string]string // where the proxy listens, by the port of docs/proxies
+	inside, outside []string          // pairs for docsProxy: for parley.toml, and for the proxy's file
+}
+
+func newWays(t *testing.T, listens func(port string) string) *ways {
 	t.Helper()
-	dir, path := quickstarted(t, "desk.example")
-	must(t, "anna@desk.example\tcorrect horse 42\n", "agent", "import", "-config", path)
-	f := &front{port: make(map[string]string)}
-	inside := []string{"10.1.0.4", "127.0.0.1"}
-	outside := files(dir)
+	w := &ways{port: make(map[string]string), inside: []string{"10.1.0.4", "127.0.0.1"}}
 	free := freeAddresses(t, 2*len(proxyPorts))
 	for i, port := range proxyPorts {
 		addr, proxy := free[2*i], free[2*i+1]
-		f.port[port] = proxy
-		inside = append(inside, `"10.1.0.5:`+port+`"`, `"`+addr+`"`)
-		outside = append(outside, "10.1.0.5:"+port, addr, listens(port), listens(proxy))
+		w.port[port] = proxy
+		w.inside = append(w.inside, `"10.1.0.5:`+port+`"`, `"`+addr+`"`)
+		w.outside = append(w.outside, "10.1.0.5:"+port, addr, listens(port), listens(proxy))
 	}
-	ours := docsProxy(t, "parley.toml", inside...)
-	before, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	top, tables, _ := strings.Cut(ours, "[listen]")
-	// quickstart's own options come first, with the top's before its tables.
-	text := top + "admin = { networks = '127.0.0.3' }\nlog = { level = 'debug' }\n" + string(before) + "\n[listen]" + tables
-	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	both := ""
-	for _, name := range []string{"tls/cert.pem", "tls/key.pem"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		both += string(text)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "tls/both.pem"), []byte(both), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, config)
-	if err := os.WriteFile(file, []byte(docsProxy(t, config, outside...)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	f.daemon = startDaemon(t, dir)
-	cmd := run(dir, file)
-	said, err := os.Create(filepath.Join(dir, "proxy.log"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	return w
+}
+
+// configure puts what docs/proxies/parley.toml has around a configuration that has no listeners
+// of its own, and more options at its top.
+func (w *ways) configure(t *testing.T, before, options string) string {
+	t.Helper()
+	// The top's options come before the first table.
+	top, tables, _ := strings.Cut(docsProxy(t, "parley.toml", w.inside...), "[listen]")
+	return top + options + before + "\n[listen]" + tables
+}
+
+// start returns when the proxy listens; it ends with the test. told is what to print then if that
+// has failed.
+func (w *ways) start(t *testing.T, cmd *exec.Cmd, told func() string) {
+	t.Helper()
+	said := new(screen)
 	cmd.Stdout, cmd.Stderr = said, said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -94,14 +80,12 @@ func behindProxy(t *testing.T, config string, listens func(port string) string, 
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait() // killed
-		said.Close()
 		if t.Failed() {
-			text, _ := os.ReadFile(said.Name())
-			t.Logf("%s: %s\nparley: %s", config, text, f.log())
+			t.Logf("%s: %s\nparley: %s", cmd.Path, said, told())
 		}
 	})
-	for _, addr := range f.port {
-		eventually(t, config+" listens", func() bool {
+	for _, addr := range w.port {
+		eventually(t, cmd.Path+" listens", func() bool {
 			c, err := net.DialTimeout("tcp", addr, time.Second)
 			if err == nil {
 				c.Close()
@@ -109,21 +93,34 @@ func behindProxy(t *testing.T, config string, listens func(port string) string, 
 			return err == nil
 		})
 	}
+}
+
+// behindProxy starts Parley with docs/proxies/parley.toml, and the proxy before it.
+func behindProxy(t *testing.T, config string, listens func(port string) string, files func(dir string) []string, run func(dir, file string) *exec.Cmd) *front {
+	t.Helper()
+	dir, path := quickstarted(t, "desk.example")
+	must(t, "anna@desk.example\tcorrect horse 42\n", "agent", "import", "-config", path)
+	w := newWays(t, listens)
+	text := w.configure(t, contentsOf(t, path), "admin = { networks = '127.0.0.3' }\nlog = { level = 'debug' }\n")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	both := contentsOf(t, filepath.Join(dir, "tls/cert.pem")) + contentsOf(t, filepath.Join(dir, "tls/key.pem"))
+	file := filepath.Join(dir, config)
+	for path, text := range map[string]string{filepath.Join(dir, "tls/both.pem"): both, file: docsProxy(t, config, append(files(dir), w.outside...)...)} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := &front{startDaemon(t, dir), w.port}
+	w.start(t, run(dir, file), f.log)
 	return f
 }
 
 // What docs/operations.md and docs/proxies say to put into parley.toml has no faults.
 func TestOperationsConfigurations(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/operations.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts := []string{docsProxy(t, "parley.toml")}
-	for _, part := range strings.Split(string(page), "```toml\n")[1:] {
-		text, _, _ := strings.Cut(part, "```")
-		texts = append(texts, text)
-	}
+	texts := append(blocksOf(pages(t)["docs/operations.md"], "toml"), docsProxy(t, "parley.toml"))
 	for _, text := range texts {
 		if _, err := conf.Parse("parley.toml", []byte(text), nil); err != nil {
 			t.Errorf("%v in\n%s", err, text)
@@ -207,18 +204,20 @@ func TestBehindHAProxy(t *testing.T) { behindHAProxy(t).through(t) }
 func behindHAProxy(t *testing.T) *front {
 	t.Helper()
 	haproxy := program(t, "haproxy", "haproxy")
-	listens := func(at string) string {
-		if strings.Contains(at, ":") {
-			return "bind " + at
-		}
-		return "bind :" + at
-	}
 	files := func(dir string) []string {
 		return []string{"/etc/haproxy/desk.example.pem", filepath.Join(dir, "tls/both.pem"), "/etc/haproxy/parley-ca.pem", filepath.Join(dir, "tls/ca.pem")}
 	}
-	return behindProxy(t, "haproxy.cfg", listens, files, func(_, file string) *exec.Cmd {
+	return behindProxy(t, "haproxy.cfg", haproxyListens, files, func(_, file string) *exec.Cmd {
 		return exec.Command(haproxy, "-db", "-f", file)
 	})
+}
+
+// haproxyListens is how haproxy.cfg says where it listens: at a port, or at an address.
+func haproxyListens(at string) string {
+	if strings.Contains(at, ":") {
+		return "bind " + at
+	}
+	return "bind :" + at
 }
 
 // docs/proxies/nginx.conf does what docs/operations.md says.

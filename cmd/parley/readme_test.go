@@ -43,19 +43,6 @@ func pages(t *testing.T) map[string]string {
 	return all
 }
 
-// typedLines are the lines after "$ " in the code blocks below a heading, without notes.
-func typedLines(text, heading string) (lines []string) {
-	_, text, _ = strings.Cut(text, "\n## "+heading+"\n")
-	text, _, _ = strings.Cut(text, "\n## ")
-	for line := range strings.Lines(text) {
-		if line, ok := strings.CutPrefix(line, "$ "); ok {
-			line, _, _ = strings.Cut(line, "  #")
-			lines = append(lines, strings.TrimSpace(line))
-		}
-	}
-	return lines
-}
-
 // The commands of README.md do what it says, as they are written there.
 func TestReadmeCommands(t *testing.T) {
 	readme := pages(t)["README.md"]

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -14,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // What a release consists of is the same wherever it is built, tells what is in it, and
@@ -208,7 +208,7 @@ func installed(t *testing.T, deb string) {
 		t.Errorf("%s: %s", lines[5], out)
 	}
 	m.do("runuser -u parley -- parley account add -domain shop.desk.example shop")
-	s.signIn()
+	m.signIn(s)
 	s.end()
 	if got := m.do(`find /var/lib/parley /var/lib/parley-keys \( -not -user parley -o -perm /077 \) -not -type l`); got != "" {
 		t.Errorf("others may look into\n%s", got)
@@ -224,7 +224,7 @@ func installed(t *testing.T, deb string) {
 	}
 	asked("an upgrade", "try-restart:parley.service")
 	s = m.service()
-	s.signIn()
+	m.signIn(s)
 	s.end()
 
 	// So does removing it, and it tells what is left.
@@ -242,25 +242,25 @@ func installed(t *testing.T, deb string) {
 	m.do("test -s /var/lib/parley-keys/desk.db -a -s /var/lib/parley/data/accounts/desk/data.db")
 	m.do("dpkg -i /tmp/" + filepath.Base(deb))
 	s = m.service()
-	s.signIn()
+	m.signIn(s)
 	s.end()
 }
 
-// A running is the installed server, run as its unit says.
+// A running is a server that is run as its unit says.
 type running struct {
-	*machine
-	cmd   *exec.Cmd
-	log   *screen
-	told  *notices
-	ended chan error
-	tls   string
+	t          *testing.T
+	cmd        *exec.Cmd
+	log        *screen
+	told       *notices
+	ended      chan error
+	tls, https string
 }
 
-// service starts the server with what the unit allows it.
+// service starts the server with what the installed unit, and what stands in drop-ins, allow it.
 func (m *machine) service() *running {
 	m.t.Helper()
-	u := unit(m.t)
-	c := confinement{user: strings.Join(u["User"], ""), umask: strings.Join(u["UMask"], ""), line: strings.Join(u["ExecStart"], " ")}
+	u := unitSettings(m.do("cat /lib/systemd/system/parley.service; cat /etc/systemd/system/parley.service.d/*.conf 2>/dev/null || true"))
+	c := confinement{user: strings.Join(u["User"], ""), umask: strings.Join(u["UMask"], ""), line: strings.Join(u["ExecStart"], " "), env: u["Environment"]}
 	for _, dir := range strings.Fields(strings.Join(u["StateDirectory"], " ")) {
 		c.writable = append(c.writable, "/var/lib/"+dir)
 	}
@@ -273,44 +273,53 @@ func (m *machine) service() *running {
 // serve returns when the server is ready.
 func (m *machine) serve(c confinement) *running {
 	m.t.Helper()
-	socket := "@parley-" + filepath.Base(filepath.Dir(m.root)) + time.Now().Format(".150405.000000")
-	s := &running{machine: m, log: new(screen), told: listenForNotices(m.t, socket), ended: make(chan error, 1)}
-	c.env = append(c.env, "NOTIFY_SOCKET="+socket)
-	s.cmd = m.confined(c)
+	return startService(m.t, func(socket string) *exec.Cmd {
+		c.env = append(c.env, socket)
+		return m.confined(c)
+	})
+}
+
+// startService returns when the server is ready that runs with this in its environment.
+func startService(t *testing.T, with func(socket string) *exec.Cmd) *running {
+	t.Helper()
+	socket := "@parley-" + rand.Text()
+	s := &running{t: t, log: new(screen), told: listenForNotices(t, socket), ended: make(chan error, 1)}
+	s.cmd = with("NOTIFY_SOCKET=" + socket)
 	s.cmd.Stderr = s.log
 	if err := s.cmd.Start(); err != nil {
-		m.t.Fatal(err)
+		t.Fatal(err)
 	}
-	go func() { s.ended <- s.cmd.Wait() }()          // ends with the process
-	m.t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // which has ended, unless the test failed
-	eventually(m.t, "the installed server is ready", func() bool {
-		if found := readyLine.FindStringSubmatch(s.log.String()); found != nil {
-			s.tls = found[2]
+	go func() { s.ended <- s.cmd.Wait() }()        // ends with the process
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() }) // which has ended, unless the test failed
+	eventually(t, "the server is ready", func() bool {
+		found := readyLine.FindStringSubmatch(s.log.String())
+		if found != nil {
+			s.tls, s.https = found[2], found[4]
 		}
 		select {
 		case err := <-s.ended:
-			m.t.Fatalf("the installed server ended: %v\n%s", err, s.log)
+			t.Fatalf("the server ended: %v\n%s", err, s.log)
 		default:
 		}
-		return s.tls != ""
+		return found != nil
 	})
 	if got := s.told.next(); got != nowReady {
-		m.t.Errorf("systemd is told %q", got)
+		t.Errorf("systemd is told %q", got)
 	}
 	return s
 }
 
 // signIn is what an agent does who got the throw-away CA.
-func (s *running) signIn() {
-	s.t.Helper()
+func (m *machine) signIn(s *running) {
+	m.t.Helper()
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM([]byte(s.do("cat /etc/parley/tls/ca.pem"))) {
-		s.t.Fatal("/etc/parley/tls/ca.pem holds no certificate")
+	if !roots.AppendCertsFromPEM([]byte(m.do("cat /etc/parley/tls/ca.pem"))) {
+		m.t.Fatal("/etc/parley/tls/ca.pem holds no certificate")
 	}
 	login{
 		dial:  func(ctx context.Context) (net.Conn, error) { return new(net.Dialer).DialContext(ctx, "tcp", s.tls) },
 		roots: roots, domain: "desk.example", name: "anna", password: "correct horse 42", resource: "first",
-	}.in(s.t).drop()
+	}.in(m.t).drop()
 }
 
 // end stops the server as systemd does.
@@ -320,7 +329,7 @@ func (s *running) end() {
 		s.t.Fatal(err)
 	}
 	if err := <-s.ended; err != nil || strings.Contains(s.log.String(), "level=ERROR") {
-		s.t.Errorf("the installed server, after SIGTERM: %v\n%s", err, s.log)
+		s.t.Errorf("the server, after SIGTERM: %v\n%s", err, s.log)
 	}
 	if got := s.told.next(); got != nowStopping {
 		s.t.Errorf("systemd is told %q", got)

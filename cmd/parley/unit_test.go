@@ -16,20 +16,21 @@ import (
 // unitPath is what systemd runs Parley by.
 const unitPath = root + "/packaging/parley.service"
 
-// unit is the unit's settings by name; those that are repeated are several.
+// unit is the unit's settings.
 func unit(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(unitPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings := make(map[string][]string)
-	for line := range strings.Lines(string(text)) {
+	return unitSettings(contentsOf(t, unitPath))
+}
+
+// unitSettings are a unit's by name; those that are repeated are several.
+func unitSettings(text string) map[string][]string {
+	all := make(map[string][]string)
+	for line := range strings.Lines(text) {
 		if name, value, ok := strings.Cut(strings.TrimSpace(line), "="); ok && !strings.HasPrefix(name, "#") {
-			settings[name] = append(settings[name], value)
+			all[name] = append(all[name], value)
 		}
 	}
-	return settings
+	return all
 }
 
 var exposure = regexp.MustCompile(`Overall exposure level for parley\.service: (\d+\.\d)`)
