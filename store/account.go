@@ -135,6 +135,8 @@ type Account interface {
 	// Endpoints lists them by when they were made. One that was changed outside the server is
 	// Disabled, and has no Secret.
 	Endpoints(ctx context.Context) ([]Endpoint, error)
+	// AddEndpoint answers ErrConflict for an id that is there already, and ErrTooMany beyond
+	// MaxEndpoints, however many add at once; AddAPIKey the same.
 	AddEndpoint(ctx context.Context, e Endpoint) error
 	// UpdateEndpoint changes what deliveries may change: Disabled, Why.
 	UpdateEndpoint(ctx context.Context, e Endpoint) error

@@ -2,6 +2,9 @@ package store
 
 import "time"
 
+// MaxAPIKeys is how many keys an account can have.
+const MaxAPIKeys = 100
+
 // An APIKey lets a program use an account's REST API.
 type APIKey struct {
 	ID      string `json:"-"` // "ak_<account>_…": it names the account

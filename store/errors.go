@@ -8,6 +8,8 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrConflict says that it exists already, or was changed meanwhile.
 	ErrConflict = errors.New("conflict")
+	// ErrTooMany says that there are as many of its kind as there may be.
+	ErrTooMany = errors.New("too many")
 	// ErrFull says that the disk is full or the store read-only: nothing was kept,
 	// and the same may go through later.
 	ErrFull = errors.New("no room to keep this")

@@ -6,6 +6,9 @@ import (
 	"time"
 )
 
+// MaxEndpoints is how many endpoints an account can have.
+const MaxEndpoints = 50
+
 // An Endpoint is where an account wants its events sent.
 type Endpoint struct {
 	ID       string // "wh_…"

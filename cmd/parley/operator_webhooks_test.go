@@ -228,7 +228,7 @@ func TestWebhooksAreBounded(t *testing.T) {
 	t.Parallel()
 	_, config := quickstarted(t, "desk.example")
 	serving(t, config)
-	for n := range web.WebhooksMax {
+	for n := range store.MaxEndpoints {
 		must(t, "", "webhook", "add", "-url", fmt.Sprintf("https://shop.example/%d", n), "-config", config)
 	}
 	refused(t, "which is the most", "", "webhook", "add", "-url", "https://shop.example/more", "-config", config)

@@ -215,6 +215,16 @@ func (a *Account) unseen(db *conn.Conn, agent store.AgentID) (unseen []store.Con
 	return unseen, nil
 }
 
+// roomIn answers ErrTooMany where a table has as many rows as it may have. The writer asks, so
+// that nobody else adds one meanwhile.
+func roomIn(db *conn.Conn, table string, most int64) error {
+	n, err := db.Number("SELECT count(*) FROM " + table)
+	if err == nil && n >= most {
+		err = store.ErrTooMany
+	}
+	return err
+}
+
 // changed runs a statement that must change something, and says ErrNotFound if it
 // didn't.
 func changed(db *conn.Conn, statement string, args ...any) error {

@@ -58,7 +58,7 @@ func (a *Account) openAPIKey(r conn.Row) (store.APIKey, error) {
 	return k, nil
 }
 
-// AddAPIKey adds a key; one of the same id answers ErrConflict.
+// AddAPIKey adds a key; one of the same id answers ErrConflict, one too many ErrTooMany.
 func (a *Account) AddAPIKey(ctx context.Context, k store.APIKey) error {
 	text, err := json.Marshal(k)
 	if err != nil {
@@ -66,6 +66,9 @@ func (a *Account) AddAPIKey(ctx context.Context, k store.APIKey) error {
 	}
 	sealed := a.cfg.Keys.Field().Seal(nil, text, apiKeyPlace(k.ID))
 	err = a.update(ctx, func(db *conn.Conn) error {
+		if err := roomIn(db, "api_key", store.MaxAPIKeys); err != nil {
+			return err
+		}
 		err := db.Exec("INSERT INTO api_key (id, made, sealed) VALUES (?, ?, ?)", k.ID, k.Created.UnixMilli(), sealed)
 		if conn.Exists(err) {
 			return store.ErrConflict

@@ -83,7 +83,7 @@ func (a *Account) Endpoints(ctx context.Context) ([]store.Endpoint, error) {
 	return all, nil
 }
 
-// AddEndpoint adds an endpoint.
+// AddEndpoint adds an endpoint; one of the same id answers ErrConflict, one too many ErrTooMany.
 func (a *Account) AddEndpoint(ctx context.Context, e store.Endpoint) error {
 	if e.Created.IsZero() {
 		e.Created = a.now()
@@ -94,6 +94,9 @@ func (a *Account) AddEndpoint(ctx context.Context, e store.Endpoint) error {
 		return err
 	}
 	err = a.update(ctx, func(db *conn.Conn) error {
+		if err := roomIn(db, "endpoint", store.MaxEndpoints); err != nil {
+			return err
+		}
 		err := db.Exec(`INSERT INTO endpoint (id, url, events, secret, made, disabled, why, cursor, options)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			e.ID, e.URL, strings.Join(e.Events, " "), secret, e.Created.UnixMilli(), e.Disabled, e.Why, int64(e.Cursor), options)

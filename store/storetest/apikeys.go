@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"errors"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +31,45 @@ func apiKeysAreKept(t *testing.T, open Open) {
 	if _, err := a.APIKey(ctx, k.ID); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a deleted key: %v", err)
 	}
+}
+
+// However many are added at once, there are never more than there may be.
+func limitsHoldForManyAtOnce(t *testing.T, open Open) {
+	a, _ := open(t)
+	const more = 7 // than there may be
+	add := func(what string, most int, one func(n int) error) {
+		t.Helper()
+		errs := make([]error, most+more)
+		var wg sync.WaitGroup
+		for n := range errs {
+			wg.Go(func() { errs[n] = one(n) })
+		}
+		wg.Wait()
+		refused := 0
+		for _, err := range errs {
+			if errors.Is(err, store.ErrTooMany) {
+				refused++
+			} else if err != nil {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		want(t, what+" that are one too many", refused, more)
+	}
+	add("keys", store.MaxAPIKeys, func(n int) error {
+		return a.AddAPIKey(t.Context(), store.APIKey{ID: fmt.Sprint("ak_desk_", n), Created: start})
+	})
+	add("endpoints", store.MaxEndpoints, func(n int) error {
+		return a.AddEndpoint(t.Context(), store.Endpoint{ID: fmt.Sprint("wh_", n), Created: start})
+	})
+	must(t, a.DeleteEndpoint(t.Context(), firstEndpoint(t, a)))
+	must(t, a.AddEndpoint(t.Context(), store.Endpoint{ID: "wh_next", Created: start}))
+}
+
+func firstEndpoint(t *testing.T, a store.Account) string {
+	t.Helper()
+	all, err := a.Endpoints(t.Context())
+	must(t, err)
+	return all[0].ID
 }
 
 // What was answered to a request is known to whoever asks again, also after a start.

@@ -61,6 +61,7 @@ func Run(t *testing.T, open Open) {
 		{"EndpointsAdvance", endpointsAdvance},
 		{"TokenIsRotated", tokenIsRotated},
 		{"APIKeysAreKept", apiKeysAreKept},
+		{"LimitsHoldForManyAtOnce", limitsHoldForManyAtOnce},
 		{"AnswersAreKept", answersAreKept},
 		{"OldDeliveriesAreForgotten", oldDeliveriesAreForgotten},
 		{"AttemptsAreKept", attemptsAreKept},

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,7 +14,6 @@ import (
 )
 
 const (
-	keysMax  = 100 // of an account
 	keyIDMax = 128 // bytes
 	keyLife  = 10 * 366 * 24 * time.Hour
 )
@@ -98,13 +98,6 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	if err := c.mayOutlive(w.Expires, a.now()); err != nil {
 		return nil, err
 	}
-	all, err := c.Store.APIKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) >= keysMax {
-		return nil, refuse("account %s has %d keys, which is the most", c.ID, len(all))
-	}
 	secret := "as_" + randomID() + randomID()
 	k := store.APIKey{
 		ID: "ak_" + c.ID + "_" + randomID(), Signing: w.Kind == "signing", Role: w.Role, Scopes: w.Scopes, Label: w.Label,
@@ -117,7 +110,10 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	if w.Expires != nil {
 		k.Expires = w.Expires.UTC()
 	}
-	if err := c.Store.AddAPIKey(ctx, k); err != nil {
+	switch err := c.Store.AddAPIKey(ctx, k); {
+	case errors.Is(err, store.ErrTooMany):
+		return nil, refuse("account %s has %d keys, which is the most", c.ID, store.MaxAPIKeys)
+	case err != nil:
 		return nil, err
 	}
 	audit.About(ctx, "key/"+k.ID)

@@ -3,15 +3,13 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/audit"
 )
-
-// WebhooksMax is how many endpoints an account can have.
-const WebhooksMax = 50
 
 // A WebhookInfo is an endpoint as it is shown.
 type WebhookInfo struct {
@@ -127,13 +125,6 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 	if in.Body.URL == nil {
 		return nil, refuse("no URL is said")
 	}
-	list, err := c.Store.Endpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(list) >= WebhooksMax {
-		return nil, refuse("account %s has %d webhooks, which is the most", c.ID, len(list))
-	}
 	e := store.Endpoint{
 		ID: "wh_" + randomID(), Secret: newWebhookSecret(), Created: a.now(),
 		Cursor: c.Store.Newest(), // it hears of what happens from now on
@@ -141,7 +132,10 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 	if err := in.Body.apply(c, &e); err != nil {
 		return nil, err
 	}
-	if err := c.Store.AddEndpoint(ctx, e); err != nil {
+	switch err := c.Store.AddEndpoint(ctx, e); {
+	case errors.Is(err, store.ErrTooMany):
+		return nil, refuse("account %s has %d webhooks, which is the most", c.ID, store.MaxEndpoints)
+	case err != nil:
 		return nil, err
 	}
 	audit.About(ctx, "webhook/"+e.ID)
