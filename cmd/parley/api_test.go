@@ -231,7 +231,9 @@ func TestAPI(t *testing.T) {
 	if text := c.ask("GET", one+"/transcript?format=text", "", 200, nil); strings.Count(text.body, "\n") != 30 || !strings.Contains(text.body, "  anna@desk.example: order 29\n") {
 		t.Errorf("text:\n%s", text.body)
 	}
-	verifyExport(t, c.ask("GET", one+"/transcript?format=signed", "", 200, nil).body, direct.ID, 30)
+	if part := verifyExport(t, c.ask("GET", one+"/transcript?format=signed", "", 200, nil).body, direct.ID, 30); part != nil {
+		t.Errorf("all of it is said to be %+v", part)
+	}
 
 	// The same as events, from a cursor.
 	said, after := 0, ""
@@ -253,7 +255,7 @@ func TestAPI(t *testing.T) {
 }
 
 // verifyExport does what docs/api.md says about signed transcripts.
-func verifyExport(t *testing.T, text, conversation string, records int64) {
+func verifyExport(t *testing.T, text, conversation string, records int64) *web.ExportRange {
 	t.Helper()
 	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n"), "\n")
 	var last struct{ Signed web.ExportSignature }
@@ -270,9 +272,74 @@ func verifyExport(t *testing.T, text, conversation string, records int64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	signed := fmt.Sprintf("parley transcript v1\n%s\n%s\n%d\n%s\n%s\n", s.Account, s.Conversation, s.Records, s.At, s.SHA256)
+	signed := fmt.Sprintf("%s\n%s\n%d\n%s\n%s\n", s.Account, s.Conversation, s.Records, s.At, s.SHA256)
+	if r := s.Range; r == nil {
+		signed = "parley transcript v1\n" + signed
+	} else {
+		signed = fmt.Sprintf("parley transcript v2\n%s%s\n%s\n%s\n%s\n", signed, r.From, r.To, r.Since, r.Until)
+	}
 	if s.SHA256 != hex.EncodeToString(hash[:]) || !ed25519.Verify(key, []byte(signed), sig) || s.Conversation != conversation || s.Records != records {
 		t.Errorf("the export does not verify: %+v", s)
+	}
+	return s.Range
+}
+
+// A part of a conversation, by number and by time, in each form. A signed one says which part
+// it is.
+func TestAPITranscriptRanges(t *testing.T) {
+	t.Parallel()
+	d := healthy(t)
+	texts := strings.Fields("one two three four five six seven eight")
+	d.say("anna", "ben", texts...)
+	c := d.api("-role", "supervisor")
+	id := d.direct()
+	path := "/v1/conversations/" + id
+	var all web.List[web.RecordInfo]
+	c.ask("GET", path+"/records", "", 200, &all)
+	if len(all.Items) != len(texts) {
+		t.Fatalf("%d records, want %d", len(all.Items), len(texts))
+	}
+	since, until := all.Items[2].At, all.Items[5].At
+	stamp := func(at time.Time) string { return at.Format(time.RFC3339Nano) }
+	for _, r := range []struct {
+		query string
+		in    func(web.RecordInfo) bool
+		want  web.ExportRange
+	}{
+		{"from=3&to=5", func(r web.RecordInfo) bool { return r.N >= 3 && r.N <= 5 }, web.ExportRange{From: "3", To: "5"}},
+		{"from=7", func(r web.RecordInfo) bool { return r.N >= 7 }, web.ExportRange{From: "7"}},
+		{"to=2", func(r web.RecordInfo) bool { return r.N <= 2 }, web.ExportRange{To: "2"}},
+		{"from=99", func(web.RecordInfo) bool { return false }, web.ExportRange{From: "99"}},
+		{"since=" + stamp(since), func(r web.RecordInfo) bool { return !r.At.Before(since) }, web.ExportRange{Since: stamp(since)}},
+		{"to=4&since=" + stamp(since) + "&until=" + stamp(until), func(r web.RecordInfo) bool { return r.N <= 4 && !r.At.Before(since) && !r.At.After(until) },
+			web.ExportRange{To: "4", Since: stamp(since), Until: stamp(until)}},
+	} {
+		var want []string
+		for _, info := range all.Items {
+			if r.in(info) {
+				want = append(want, info.Text)
+			}
+		}
+		text := c.ask("GET", path+"/transcript?format=text&"+r.query, "", 200, nil).body
+		var got []string
+		for line := range strings.Lines(text) {
+			_, said, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "anna@desk.example: ")
+			got = append(got, said)
+		}
+		same(t, r.query, got, want)
+		lines := c.ask("GET", path+"/transcript?"+r.query, "", 200, nil).body
+		export := c.ask("GET", path+"/transcript?format=signed&"+r.query, "", 200, nil).body
+		if !strings.HasPrefix(export, lines) || strings.Count(lines, "\n") != len(want) {
+			t.Errorf("%s: lines\n%s\nsigned\n%s", r.query, lines, export)
+		}
+		if said := verifyExport(t, export, id, int64(len(want))); said == nil || *said != r.want {
+			t.Errorf("%s: the signature says %+v, want %+v", r.query, said, r.want)
+		}
+	}
+	for _, query := range []string{"from=0", "from=5&to=4", "since=" + stamp(until.Add(time.Second)) + "&until=" + stamp(since), "since=yesterday", "from=1&from=2"} {
+		if a := c.send(c.request("GET", path+"/transcript?"+query, "")); a.status != 422 && a.status != 400 {
+			t.Errorf("%s: %d %s", query, a.status, a.body)
+		}
 	}
 }
 
@@ -295,7 +362,7 @@ func TestAPITranscriptBreaksOff(t *testing.T) {
 	}
 	d.start()
 	c := d.api("-role", "supervisor")
-	for _, format := range []string{"text", "json", "signed"} {
+	for _, format := range []string{"text", "json", "signed", "signed&from=3"} { // a part is no less proven
 		resp, err := c.http.Do(c.request("GET", path+"?format="+format, ""))
 		if err != nil {
 			t.Fatal(err)

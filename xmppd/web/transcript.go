@@ -30,10 +30,11 @@ const (
 	aliveEvery = 16               // records in a part
 )
 
-// getTranscript streams a conversation: as text, as lines of JSON, or as lines that end
-// with a signature over all lines before (format signed).
+// getTranscript streams a conversation, or a range of it: as text, as lines of JSON, or as lines
+// that end with a signature over all lines before (format signed).
 func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 	ConversationPath
+	Range
 	Format string `query:"format" enum:"text,json,signed" default:"json" doc:"Lines for people, a JSON object in each line, or that and a signature in the last."`
 }) (*huma.StreamResponse, error) {
 	s, err := c.conversation(ctx, in.Conversation)
@@ -43,7 +44,10 @@ func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 	case s.Shredded:
 		return nil, missing("conversation %d was destroyed", in.Conversation)
 	}
-	t := &transcript{c: c, id: s.ID, format: in.Format, now: a.now}
+	if err := in.Range.check(); err != nil {
+		return nil, err
+	}
+	t := &transcript{c: c, id: s.ID, Range: in.Range, format: in.Format, now: a.now}
 	if in.Format == "signed" {
 		if t.key, err = c.exportKey(ctx); err != nil {
 			return nil, err
@@ -80,11 +84,13 @@ func (c *caller) exportKey(ctx context.Context) (ed25519.PrivateKey, error) {
 
 // A transcript is a conversation on its way out.
 type transcript struct {
+	Range
 	c      *caller
 	id     store.ConversationID
 	format string
 	now    func() time.Time
-	n      int64 // records so far
+	read   int64 // records so far
+	n      int64 // of them in the range
 	alive  func()
 
 	key ed25519.PrivateKey // of signed ones
@@ -94,19 +100,40 @@ type transcript struct {
 // An ExportSignature is the last line of a signed transcript. What is signed is the text
 // "parley transcript v1", account, conversation, number of records, the time and the
 // SHA-256 of all lines before in hexadecimal, each followed by a newline.
+//
+// Of a range it is "parley transcript v2", with from, to, since and until at the end, each a
+// line, empty where that was not asked for: whoever knows whole transcripts only takes no part
+// for one.
 type ExportSignature struct {
-	Account      string `json:"account"`
-	Conversation string `json:"conversation"`
-	Records      int64  `json:"records"`
-	At           string `json:"at"`
-	SHA256       string `json:"sha256"`
-	Algorithm    string `json:"algorithm"` // "Ed25519"
-	PublicKey    string `json:"public_key"`
-	Signature    string `json:"signature"`
+	Account      string       `json:"account"`
+	Conversation string       `json:"conversation"`
+	Records      int64        `json:"records"`
+	At           string       `json:"at"`
+	SHA256       string       `json:"sha256"`
+	Range        *ExportRange `json:"range,omitempty"`
+	Algorithm    string       `json:"algorithm"` // "Ed25519"
+	PublicKey    string       `json:"public_key"`
+	Signature    string       `json:"signature"`
+}
+
+// An ExportRange says which part of a conversation a transcript is.
+type ExportRange struct {
+	From  string `json:"from,omitempty"`
+	To    string `json:"to,omitempty"`
+	Since string `json:"since,omitempty"`
+	Until string `json:"until,omitempty"`
 }
 
 func (s *ExportSignature) signed() []byte {
-	return fmt.Appendf(nil, "parley transcript v1\n%s\n%s\n%d\n%s\n%s\n", s.Account, s.Conversation, s.Records, s.At, s.SHA256)
+	version := 1
+	if s.Range != nil {
+		version = 2
+	}
+	b := fmt.Appendf(nil, "parley transcript v%d\n%s\n%s\n%d\n%s\n%s\n", version, s.Account, s.Conversation, s.Records, s.At, s.SHA256)
+	if r := s.Range; r != nil {
+		b = fmt.Appendf(b, "%s\n%s\n%s\n%s\n", r.From, r.To, r.Since, r.Until)
+	}
+	return b
 }
 
 func (t *transcript) write(ctx context.Context, w io.Writer) error {
@@ -116,8 +143,12 @@ func (t *transcript) write(ctx context.Context, w io.Writer) error {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)
 	err := t.c.Store.Transcript(ctx, t.id, func(e *store.Entry) (err error) {
-		if t.n%aliveEvery == 0 {
+		if t.read%aliveEvery == 0 {
 			t.alive()
+		}
+		t.read++ // also what is not shown: it is compared with the header all the same
+		if !t.has(e) {
+			return nil
 		}
 		t.n++
 		if info := newRecordInfo(e); t.format == "text" {
@@ -139,7 +170,7 @@ func (t *transcript) write(ctx context.Context, w io.Writer) error {
 	}
 	s := ExportSignature{
 		Account: t.c.ID, Conversation: fmt.Sprint(t.id), Records: t.n, At: t.now().UTC().Format(time.RFC3339),
-		SHA256: hex.EncodeToString(t.sum.Sum(nil)), Algorithm: "Ed25519",
+		SHA256: hex.EncodeToString(t.sum.Sum(nil)), Range: t.signed(), Algorithm: "Ed25519",
 		PublicKey: base64.StdEncoding.EncodeToString(t.key.Public().(ed25519.PublicKey)),
 	}
 	s.Signature = base64.StdEncoding.EncodeToString(ed25519.Sign(t.key, s.signed()))
