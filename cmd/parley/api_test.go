@@ -105,7 +105,7 @@ func (c *apiClient) ask(method, path, body string, status int, out any) apiAnswe
 		c.t.Fatalf("%s %s: %d %s, want %d", method, path, a.status, a.body, status)
 	}
 	if status >= 400 {
-		if p := web.ReadProblem([]byte(a.body)); p == nil || p.Status != status || p.Text == "" || a.header.Get("Content-Type") != "application/problem+json" {
+		if p := web.ReadProblem([]byte(a.body)); p == nil || p.Status != status || p.Text == "" || web.Refuse(p.Kind, "").Status != status || a.header.Get("Content-Type") != "application/problem+json" {
 			c.t.Errorf("%s %s: %q is no problem as RFC 9457 has it", method, path, a.body)
 		}
 	}

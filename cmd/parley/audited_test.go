@@ -19,6 +19,7 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/store/audit"
+	"parley.im/parley/xmppd/web"
 )
 
 // opened is the installation of a configuration, with its operator's handlers.
@@ -116,6 +117,8 @@ func (c *changing) all(tries []try) map[string]bool {
 		got := c.news(func() {
 			if w := c.call(method, one.path, one.body); w.Code != one.status {
 				c.t.Errorf("%s %s: %d %s, want %d", method, one.path, w.Code, w.Body, one.status)
+			} else if p := web.ReadProblem(w.Body.Bytes()); w.Code >= 400 && (p == nil || p.Status != w.Code || p.Text == "" || web.Refuse(p.Kind, "").Status != w.Code) {
+				c.t.Errorf("%s %s: %s is no problem as RFC 9457 has it", method, one.path, w.Body)
 			}
 		})
 		if strings.Join(got, "\n") != one.want {
@@ -161,7 +164,7 @@ func TestRecordOfAKey(t *testing.T) {
 		audit.Tell(ctx, "role", "agent")
 		return refuse("no")
 	})
-	if err == nil || statusOf(err) != http.StatusUnprocessableEntity {
+	if err == nil || web.RefusalOf(err).Status != http.StatusUnprocessableEntity {
 		t.Errorf("the refusal became %v", err)
 	}
 	all := i.records(t, "desk")

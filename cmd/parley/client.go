@@ -125,14 +125,10 @@ func (c *client) send(ctx context.Context, method, path string, body io.Reader) 
 	if err != nil {
 		return nil, fmt.Errorf("read the server's answer: %w", err)
 	}
-	if p := web.ReadProblem(text); p != nil {
-		return nil, withHint(errors.New(p.Text), "%s", p.Hint)
+	if r := web.ReadProblem(text); r != nil {
+		return nil, failureOf(r)
 	}
-	var f failure
-	if err := json.Unmarshal(text, &f); err != nil || f.Text == "" {
-		return nil, fmt.Errorf("the server answered %s", resp.Status)
-	}
-	return nil, f.err()
+	return nil, fmt.Errorf("the server answered %s", resp.Status)
 }
 
 // answerMax bounds an error of the server's in bytes.

@@ -26,11 +26,11 @@ func (h *health) hosted(next http.Handler) http.Handler {
 		}
 		secureHeaders(w.Header(), at != "")
 		if strings.HasPrefix(r.URL.Path, web.Prefix) && at != "api" && (at != "" || origins["api"] != "") {
-			web.Refuse(w, http.StatusMisdirectedRequest, "the API is not under this name") // RFC 9110 §15.5.20
+			web.Refuse(web.OtherHost, "the API is not under this name").Write(w) // RFC 9110 §15.5.20
 			return
 		}
 		if !web.Straight(r.URL) {
-			web.Refuse(w, http.StatusNotFound, "there is no such path") // net/http would send the client to what it takes this for
+			web.Refuse(web.NotFound, "there is no such path").Write(w) // net/http would send the client to what it takes this for
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/xmppd/web"
 )
 
 func main() {
@@ -103,6 +104,9 @@ func hintOf(err error) string {
 	}
 	if f, ok := errors.AsType[*conf.Fault](err); ok {
 		return f.Hint
+	}
+	if r, ok := errors.AsType[*web.Refusal](err); ok {
+		return r.Hint
 	}
 	return lockedOut(err)
 }

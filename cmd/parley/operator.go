@@ -4,13 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 
-	"parley.im/parley/auth"
 	"parley.im/parley/conf"
-	"parley.im/parley/store"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -105,79 +102,34 @@ func (o *operator) handle(pattern string, answer func(*http.Request) (any, error
 	})
 }
 
-// A failure is an error as it travels to the command.
-type failure struct {
-	Text   string    `json:"error"`
-	Hint   string    `json:"hint,omitempty"`
-	Others []failure `json:"others,omitempty"` // where there are several
-}
-
-func newFailure(err error) failure {
+// writeFailure answers with an error as the API does.
+func writeFailure(w http.ResponseWriter, err error) {
+	r := *web.RefusalOf(err)
+	r.Text, r.Hint = err.Error(), hintOf(err)
 	if faults, ok := errors.AsType[conf.Faults](err); ok && len(faults) > 0 {
-		f := failure{Text: faults[0].Error(), Hint: faults[0].Hint}
+		r.Text, r.Hint = faults[0].Error(), faults[0].Hint
 		for _, other := range faults[1:] {
-			f.Others = append(f.Others, failure{Text: other.Error(), Hint: other.Hint})
+			r.Others = append(r.Others, web.Fault{Text: other.Error(), Hint: other.Hint})
 		}
-		return f
 	}
-	return failure{Text: err.Error(), Hint: hintOf(err)}
+	r.Write(w)
 }
 
-// err is the failure as an error again.
-func (f failure) err() error {
-	if f.Others == nil {
-		return withHint(errors.New(f.Text), "%s", f.Hint)
+// failureOf is such an answer as an error again.
+func failureOf(r *web.Refusal) error {
+	if r.Others == nil {
+		return withHint(errors.New(r.Text), "%s", r.Hint)
 	}
-	faults := conf.Faults{{Text: f.Text, Hint: f.Hint}}
-	for _, other := range f.Others {
+	faults := conf.Faults{{Text: r.Text, Hint: r.Hint}}
+	for _, other := range r.Others {
 		faults = append(faults, &conf.Fault{Text: other.Text, Hint: other.Hint})
 	}
 	return faults
 }
 
-func writeFailure(w http.ResponseWriter, err error) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(statusOf(err))
-	json.NewEncoder(w).Encode(newFailure(err))
-}
-
-func statusOf(err error) int {
-	switch {
-	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
-	case errors.Is(err, store.ErrConflict):
-		return http.StatusConflict
-	case errors.Is(err, auth.ErrWeak), errors.Is(err, auth.ErrName), errors.Is(err, auth.ErrPassword), errors.Is(err, errRequest):
-		return http.StatusUnprocessableEntity
-	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrUnavailable):
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
-// errRequest is in every error about what was asked for.
-var errRequest = errors.New("refused")
-
-// A refusal says why something is not done, and nothing more.
-type refusal struct {
-	text string
-	is   error // what it counts as
-}
-
-func (e *refusal) Error() string { return e.text }
-func (e *refusal) Unwrap() error { return e.is }
-
-func refuse(format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...), errRequest}
-}
-
-func conflict(format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...), store.ErrConflict}
-}
-
-func missing(format string, args ...any) error {
-	return &refusal{fmt.Sprintf(format, args...), store.ErrNotFound}
-}
+func refuse(format string, args ...any) error   { return web.Refuse(web.Invalid, format, args...) }
+func conflict(format string, args ...any) error { return web.Refuse(web.Conflict, format, args...) }
+func missing(format string, args ...any) error  { return web.Refuse(web.NotFound, format, args...) }
 
 // decode reads a request's JSON.
 func decode(r *http.Request, v any) error {

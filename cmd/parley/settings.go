@@ -67,7 +67,7 @@ func (i webInstallation) SetRetention(ctx context.Context, id, text string) erro
 	}
 	if text != "" {
 		if d, err := conf.ParseDuration(text); err != nil || d < 24*time.Hour {
-			return &web.Refusal{Status: 422, Text: "retention is a time of a day or more, or nothing", Hint: `such as "30d"`}
+			return &web.Refusal{Kind: web.Invalid, Status: 422, Text: "retention is a time of a day or more, or nothing", Hint: `such as "30d"`}
 		}
 	}
 	before, err := i.Settings(ctx, id)

@@ -124,13 +124,13 @@ func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body Agent
 func (a *API) password(ctx context.Context, c *caller, name, password string, noPolicy bool) (store.Credential, error) {
 	switch {
 	case noPolicy && !c.operator:
-		return store.Credential{}, forbidden("only an operator passes by the password policy")
+		return store.Credential{}, Refuse(BeyondKey, "only an operator passes by the password policy")
 	case noPolicy:
 		a.log.Info("password without policy", "agent", name+"@"+c.Domain)
 		audit.Tell(ctx, "no_policy", "true")
 	default:
 		if err := c.Auth.CheckPassword(name, password); err != nil {
-			r := refuse("%v", err)
+			r := Refuse(WeakPassword, "%v", err)
 			if c.operator {
 				r = r.hint("-no-policy takes it all the same")
 			}

@@ -21,7 +21,7 @@ const (
 	unknownAfter = 100 * time.Millisecond
 )
 
-var unknown = newRefusal(http.StatusUnauthorized, "no key, or not one that is good here", nil).
+var unknown = Refuse(Stranger, "no key, or not one that is good here").
 	hint("Authorization holds Basic with a key's id and secret, a Bearer token signed with a signing key, or PARLEY-HMAC-SHA512; for the last two the clock must be right")
 
 // A proof is who asks. Of a signed request it is a claim until signed has seen the body, and
@@ -51,7 +51,7 @@ func (a *API) stranger(r *http.Request, err error, began time.Time) *Refusal {
 	}
 	if !isUnknown(err) {
 		a.log.Error("request's key could not be looked up", "err", err)
-		return newRefusal(http.StatusServiceUnavailable, "keys cannot be looked up now", nil)
+		return Refuse(Unavailable, "keys cannot be looked up now")
 	}
 	a.Stats.Strangers.Add(1)
 	from := a.cfg.ClientAddr(r)

@@ -36,9 +36,9 @@ func (c *caller) may(p permission) *Refusal {
 	case c.operator:
 		return nil
 	case c.role < p.role:
-		return forbidden("this wants the role %s or a higher one; the key's is %s", p.role, c.role)
+		return Refuse(BeyondRole, "this wants the role %s or a higher one; the key's is %s", p.role, c.role)
 	case len(c.scopes) > 0 && !slices.Contains(c.scopes, p.scope):
-		return forbidden("this wants the scope %s, which is none of the key's", p.scope)
+		return Refuse(BeyondScope, "this wants the scope %s, which is none of the key's", p.scope)
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func (c *caller) mayGive(role string) error {
 	case !ok:
 		return refuse("there is no role %q", role).hint("roles are auditor, agent, supervisor, admin, owner")
 	case !c.operator && r > c.role:
-		return forbidden("this concerns a %s; the key's role is %s", r, c.role)
+		return Refuse(BeyondRole, "this concerns a %s; the key's role is %s", r, c.role)
 	}
 	return nil
 }

@@ -31,7 +31,7 @@ func (w *WebhookWishes) confirm(c *caller, e *store.Endpoint, before string) err
 		e.Clear = false
 		return nil
 	case !c.operator && c.role < Owner:
-		return forbidden("that what was said goes over plain http wants the role %s; the key's is %s", Owner, c.role)
+		return Refuse(BeyondRole, "that what was said goes over plain http wants the role %s; the key's is %s", Owner, c.role)
 	case isHTTPS(e.URL):
 		return refuse("there is nothing to confirm: the URL is https")
 	case e.Thin:

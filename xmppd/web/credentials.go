@@ -82,7 +82,7 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 		}
 	}
 	if replaced == 0 && len(old) >= auth.MaxCredentials {
-		return nil, refuse("%s@%s has %d credentials, which is the most", g.Name, c.Domain, len(old))
+		return nil, Refuse(LimitReached, "%s@%s has %d credentials, which is the most", g.Name, c.Domain, len(old))
 	}
 	secret := randomID()
 	k, err := a.credential(ctx, c, g.Name, in.Body.Label, randomID(), secret)

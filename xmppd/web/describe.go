@@ -20,7 +20,7 @@ func description(origin string) huma.Config {
 	c.RejectUnknownQueryParameters = true
 	json := huma.Format{Marshal: huma.DefaultJSONFormat.Marshal, Unmarshal: strictJSON}
 	c.Formats = map[string]huma.Format{"application/json": json, "json": json}
-	c.Transformers = []huma.Transformer{withoutValues}
+	c.Transformers = []huma.Transformer{finished}
 	c.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"basic": {Type: "http", Scheme: "basic"},
 		"jwt":   {Type: "http", Scheme: "bearer", BearerFormat: "JWT"},
@@ -35,6 +35,7 @@ func description(origin string) huma.Config {
 func (a *API) finish() {
 	doc := a.huma.OpenAPI()
 	if m := doc.Components.Schemas.Map()["ErrorModel"]; m != nil {
+		m.Properties["type"] = &huma.Schema{Type: "string", Format: "uri", Description: "What sort of problem it is: the table is in the manual."}
 		m.Properties["hint"] = &huma.Schema{Type: "string", Description: "What to do about it."}
 	}
 	written := func(write func() ([]byte, error)) func() []byte {

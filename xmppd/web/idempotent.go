@@ -45,7 +45,7 @@ func (a *API) idempotent(w http.ResponseWriter, r *http.Request, c *caller, body
 	claim := kept{Run: a.run, Request: hashOf(r.Method, r.URL.RequestURI(), string(body), c.role.String(), strings.Join(c.scopes, " "))}
 	before, err := a.claim(r.Context(), c, key, claim)
 	if err != nil {
-		return refusalOf(a.problem(err))
+		return a.refusal(err)
 	}
 	if before != nil {
 		return a.repeat(w, r, c, id, before, claim)
@@ -70,7 +70,7 @@ func (a *API) repeat(w http.ResponseWriter, r *http.Request, c *caller, id strin
 			return nil
 		})
 		if err != nil {
-			return refusalOf(a.problem(err))
+			return a.refusal(err)
 		}
 	}
 	before.answer(w)
@@ -117,11 +117,11 @@ func (a *API) claim(ctx context.Context, c *caller, key [32]byte, claim kept) (*
 func (k *kept) refused(now kept) *Refusal {
 	switch {
 	case k.Request != now.Request:
-		return refuse("the idempotency key was used for another request")
+		return Refuse(KeyReused, "the idempotency key was used for another request")
 	case k.Status == 0 && k.Run == now.Run:
-		return conflict("the first request with this idempotency key is being worked on")
+		return Refuse(BeingDone, "the first request with this idempotency key is being worked on")
 	case k.Status == 0:
-		return conflict("it is not known what came of the first request with this idempotency key").
+		return Refuse(OutcomeUnknown, "it is not known what came of the first request with this idempotency key").
 			hint("look whether it was done; if not, send it with another key")
 	}
 	return nil

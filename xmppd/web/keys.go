@@ -112,7 +112,7 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 	}
 	switch err := c.Store.AddAPIKey(ctx, k); {
 	case errors.Is(err, store.ErrTooMany):
-		return nil, refuse("account %s has %d keys, which is the most", c.ID, store.MaxAPIKeys)
+		return nil, Refuse(LimitReached, "account %s has %d keys, which is the most", c.ID, store.MaxAPIKeys)
 	case err != nil:
 		return nil, err
 	}
@@ -127,13 +127,13 @@ func (a *API) createKey(ctx context.Context, c *caller, in *struct{ Body KeyWish
 func (c *caller) mayOutlive(expires *time.Time, now time.Time) error {
 	switch {
 	case c.token:
-		return forbidden("a token makes no keys: sign the request, or use a basic key")
+		return Refuse(BeyondKey, "a token makes no keys: sign the request, or use a basic key")
 	case expires != nil && !expires.After(now):
 		return refuse("the key would have expired already")
 	case expires != nil && expires.Sub(now) > keyLife:
 		return refuse("a key that expires does so within ten years")
 	case !c.expires.IsZero() && (expires == nil || expires.After(c.expires)):
-		return forbidden("a key makes none that is good for longer than itself: until %s", c.expires.Format(time.RFC3339))
+		return Refuse(BeyondKey, "a key makes none that is good for longer than itself: until %s", c.expires.Format(time.RFC3339))
 	}
 	return nil
 }
@@ -152,7 +152,7 @@ func (c *caller) mayNarrow(to []string) error {
 		}
 	}
 	if len(c.scopes) > 0 && (len(to) == 0 || slices.ContainsFunc(to, func(s string) bool { return !slices.Contains(c.scopes, s) })) {
-		return forbidden("a key makes none that has more scopes than itself")
+		return Refuse(BeyondScope, "a key makes none that has more scopes than itself")
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"encoding/base32"
 	"encoding/hex"
 	"encoding/json"
-	"net/http"
 	"strings"
 )
 
@@ -54,7 +53,7 @@ func (m IfMatch) matches(now string) error {
 			return nil
 		}
 	}
-	return newRefusal(http.StatusPreconditionFailed, "it has changed since you read it", nil).
+	return Refuse(Changed, "it has changed since you read it").
 		hint("read it again, and look whether the change is still wanted")
 }
 

@@ -3,7 +3,6 @@ package web
 import (
 	"context"
 	"crypto/sha256"
-	"net/http"
 	"strconv"
 	"sync"
 	"time"
@@ -69,7 +68,7 @@ func (a *API) first(ctx context.Context, c *caller, at int64, nonce string) erro
 		return err
 	}
 	if at <= k.floor {
-		r := newRefusal(http.StatusServiceUnavailable, "a request signed then may have been taken already", nil).
+		r := Refuse(SignAnew, "a request signed then may have been taken already").
 			hint("the server was started, or has forgotten, since: sign it anew")
 		r.RetryAfter = time.Duration(k.floor-a.now().Unix()+1) * time.Second
 		return r

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -15,17 +16,26 @@ import (
 
 // A Refusal is an error that says to the caller why something is not done.
 type Refusal struct {
+	Kind   Kind
 	Status int
 	Text   string
 	Hint   string // what to do about it
+	Others []Fault
 
 	RetryAfter time.Duration // when it may be otherwise; 0 says nothing
+}
+
+// A Fault is one of several.
+type Fault struct {
+	Text string `json:"detail"`
+	Hint string `json:"hint,omitempty"`
 }
 
 // A problem is what the caller gets (RFC 9457).
 type problem struct {
 	huma.ErrorModel
-	Hint string `json:"hint,omitempty"`
+	Hint   string  `json:"hint,omitempty"`
+	Others []Fault `json:"others,omitempty"` // to operators
 
 	retryAfter time.Duration
 }
@@ -62,69 +72,67 @@ func (e *Refusal) after(d time.Duration) *Refusal {
 	return e
 }
 
-func newRefusal(status int, format string, args []any) *Refusal {
-	return &Refusal{Status: status, Text: fmt.Sprintf(format, args...)}
+// Refuse is a refusal of a kind.
+func Refuse(kind Kind, format string, args ...any) *Refusal {
+	return &Refusal{Kind: kind, Status: kind.status(), Text: fmt.Sprintf(format, args...)}
 }
 
-func refuse(format string, args ...any) *Refusal {
-	return newRefusal(http.StatusUnprocessableEntity, format, args)
-}
-
-func missing(format string, args ...any) *Refusal {
-	return newRefusal(http.StatusNotFound, format, args)
-}
-
-func conflict(format string, args ...any) *Refusal {
-	return newRefusal(http.StatusConflict, format, args)
-}
-
-func forbidden(format string, args ...any) *Refusal {
-	return newRefusal(http.StatusForbidden, format, args)
-}
+func refuse(format string, args ...any) *Refusal   { return Refuse(Invalid, format, args...) }
+func missing(format string, args ...any) *Refusal  { return Refuse(NotFound, format, args...) }
+func conflict(format string, args ...any) *Refusal { return Refuse(Conflict, format, args...) }
 
 func isMissing(err error) bool { return errors.Is(err, store.ErrNotFound) }
 
-// problem is problemOf for a handler's error: what is ours is logged, and the caller
-// gets a number to ask the operator about.
-func (a *API) problem(err error) *problem {
-	p := problemOf(err)
-	if p.Status == http.StatusInternalServerError {
+// refusal is RefusalOf for a handler's error: what is ours is logged, and the caller gets a
+// number to ask the operator about.
+func (a *API) refusal(err error) *Refusal {
+	r := RefusalOf(err)
+	if r.Status == http.StatusInternalServerError {
 		id := randomID()
 		a.log.Error("request failed", "id", id, "err", err)
-		p.Detail = "something is wrong with the server; its log says more under " + id
+		r = broken(id)
 	}
-	return p
+	return r
+}
+
+func broken(id string) *Refusal {
+	return Refuse(Internal, "something is wrong with the server; its log says more under %s", id)
 }
 
 // problemOf is an error as the caller gets it (RFC 9457).
 func problemOf(err error) *problem {
-	p := &problem{ErrorModel: huma.ErrorModel{Status: statusOf(err), Detail: err.Error()}}
-	p.Title = http.StatusText(p.Status)
+	r := RefusalOf(err)
+	return &problem{
+		ErrorModel: huma.ErrorModel{Type: kindURI + string(r.Kind), Title: r.Kind.title(), Status: r.Status, Detail: r.Text},
+		Hint:       r.Hint, Others: r.Others, retryAfter: r.RetryAfter,
+	}
+}
+
+// RefusalOf is any error as a refusal.
+func RefusalOf(err error) *Refusal {
 	if r, ok := errors.AsType[*Refusal](err); ok {
-		p.Detail, p.Hint, p.retryAfter = r.Text, r.Hint, r.RetryAfter
+		return r
 	}
-	return p
-}
-
-func statusOf(err error) int {
-	r, ok := errors.AsType[*Refusal](err)
+	kind := Internal
 	switch {
-	case ok:
-		return r.Status
 	case errors.Is(err, store.ErrNotFound):
-		return http.StatusNotFound
+		kind = NotFound
 	case errors.Is(err, store.ErrConflict):
-		return http.StatusConflict
-	case errors.Is(err, auth.ErrWeak), errors.Is(err, auth.ErrName), errors.Is(err, auth.ErrPassword):
-		return http.StatusUnprocessableEntity
+		kind = Conflict
+	case errors.Is(err, auth.ErrWeak):
+		kind = WeakPassword
+	case errors.Is(err, auth.ErrName), errors.Is(err, auth.ErrPassword):
+		kind = Invalid
+	case errors.Is(err, store.ErrTooMany):
+		kind = LimitReached
 	case errors.Is(err, store.ErrFull), errors.Is(err, store.ErrUnavailable):
-		return http.StatusServiceUnavailable
+		kind = Unavailable
 	}
-	return http.StatusInternalServerError
+	return Refuse(kind, "%v", err)
 }
 
-// write answers with an error outside of the routes.
-func (r *Refusal) write(w http.ResponseWriter) {
+// Write answers with the refusal, outside of the routes.
+func (r *Refusal) Write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	if r.RetryAfter > 0 {
 		w.Header().Set("Retry-After", seconds(r.RetryAfter))
@@ -133,16 +141,12 @@ func (r *Refusal) write(w http.ResponseWriter) {
 	json.NewEncoder(w).Encode(problemOf(r)) // an error means that the caller is gone
 }
 
-func refusalOf(p *problem) *Refusal { return &Refusal{Status: p.Status, Text: p.Detail, Hint: p.Hint} }
-
-// Refuse answers a request that does not reach the API.
-func Refuse(w http.ResponseWriter, status int, text string) {
-	(&Refusal{Status: status, Text: text}).write(w)
-}
-
-// withoutValues takes what was sent out of faults in it: it may be a password.
-func withoutValues(_ huma.Context, _ string, v any) (any, error) {
+// finished gives a fault in a request its kind, and takes what was sent out of it: it may be a
+// password.
+func finished(_ huma.Context, _ string, v any) (any, error) {
 	if p, ok := v.(*huma.ErrorModel); ok {
+		kind := kindOf(p.Status)
+		p.Type, p.Title = kindURI+string(kind), kind.title()
 		for _, e := range p.Errors {
 			e.Value = nil
 		}
@@ -156,7 +160,7 @@ func ReadProblem(body []byte) *Refusal {
 	if json.Unmarshal(body, &p) != nil || p.Status == 0 {
 		return nil
 	}
-	r := &Refusal{Status: p.Status, Text: p.Detail, Hint: p.Hint}
+	r := &Refusal{Kind: Kind(strings.TrimPrefix(p.Type, kindURI)), Status: p.Status, Text: p.Detail, Hint: p.Hint, Others: p.Others}
 	for _, e := range p.Errors {
 		r.Text += "; " + e.Location + ": " + e.Message
 	}

@@ -36,7 +36,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	// WCP-16: a browser that has kept somebody's password is not led here by another site's page.
 	if err := a.sameOrigin.Check(r); err != nil {
-		forbidden("a page of another origin does not ask for anything here").write(w)
+		Refuse(OtherOrigin, "a page of another origin does not ask for anything here").Write(w)
 		return
 	}
 	if refused := a.serve(w, r); refused != nil {
@@ -46,7 +46,7 @@ func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if refused.Status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Basic realm="parley", Bearer realm="parley", PARLEY-HMAC-SHA512`)
 		}
-		refused.write(w)
+		refused.Write(w)
 	}
 }
 
@@ -72,7 +72,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) *Refusal {
 		return refused
 	}
 	if !a.requests.enter(c.key, began) {
-		return newRefusal(http.StatusTooManyRequests, "%d requests of this key are being worked on", []any{atOnce}).after(time.Second)
+		return Refuse(TooManyAtOnce, "%d requests of this key are being worked on", atOnce).after(time.Second)
 	}
 	defer a.requests.leave(c.key)
 	if !take(a.running) {
@@ -90,7 +90,7 @@ func (a *API) serve(w http.ResponseWriter, r *http.Request) *Refusal {
 		return a.stranger(r, err, began)
 	}
 	if refused := a.idempotent(w, r, c, body); refused != nil {
-		refused.write(w)
+		refused.Write(w)
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (a *API) signedBody(w http.ResponseWriter, r *http.Request, p proof, began 
 }
 
 func busy() *Refusal {
-	return newRefusal(http.StatusServiceUnavailable, "the server is busy", nil).after(time.Second)
+	return Refuse(Busy, "the server is busy").after(time.Second)
 }
 
 // take takes a place, if there is one.
@@ -148,7 +148,7 @@ func (a *API) dispatch(w http.ResponseWriter, r *http.Request, c *caller) {
 		return
 	}
 	if err := c.may(permissions[id]); err != nil {
-		err.write(w)
+		err.Write(w)
 		return
 	}
 	a.mux.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), callerKey{}, c)))
@@ -161,10 +161,10 @@ func (a *API) noRoute(w http.ResponseWriter, r *http.Request, handler http.Handl
 	handler.ServeHTTP(s, r)
 	if s.status == http.StatusMethodNotAllowed {
 		w.Header().Set("Allow", s.header.Get("Allow"))
-		(&Refusal{Status: s.status, Text: "this path knows no " + r.Method}).write(w)
+		Refuse(NoMethod, "this path knows no %s", r.Method).Write(w)
 		return
 	}
-	missing("there is no such path").write(w)
+	missing("there is no such path").Write(w)
 }
 
 // A swallow takes an answer that nobody sees.
@@ -188,7 +188,7 @@ func (a *API) survive(w http.ResponseWriter) {
 	}
 	id := randomID()
 	panics.Log(a.log.With("id", id), v)
-	(&Refusal{Status: http.StatusInternalServerError, Text: "something is wrong with the server; its log says more under " + id}).write(w)
+	broken(id).Write(w)
 }
 
 // Straight says whether a path means what it says: no dots, no empty parts, no slash or
@@ -204,11 +204,11 @@ func Straight(u *url.URL) bool {
 func strictQuery(r *http.Request) *Refusal {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return newRefusal(http.StatusBadRequest, "the query is not as it should be", nil)
+		return Refuse(Malformed, "the query is not as it should be")
 	}
 	for name, values := range query {
 		if len(values) > 1 {
-			return newRefusal(http.StatusBadRequest, "%q is asked for twice", []any{name})
+			return Refuse(Malformed, "%q is asked for twice", name)
 		}
 	}
 	return nil
@@ -217,10 +217,10 @@ func strictQuery(r *http.Request) *Refusal {
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, *Refusal) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, requestMax))
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, newRefusal(http.StatusRequestEntityTooLarge, "a request has at most %d bytes", []any{requestMax})
+		return nil, Refuse(TooLarge, "a request has at most %d bytes", requestMax)
 	}
 	if err != nil {
-		return nil, newRefusal(http.StatusBadRequest, "the request did not arrive whole", nil)
+		return nil, Refuse(Malformed, "the request did not arrive whole")
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	return body, nil

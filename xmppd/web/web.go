@@ -149,7 +149,7 @@ func handle[I, O any](a *API, r route, answer func(context.Context, *caller, *I)
 			err = do(ctx)
 		}
 		if err != nil {
-			return nil, a.problem(err)
+			return nil, problemOf(a.refusal(err))
 		}
 		return out, nil
 	})

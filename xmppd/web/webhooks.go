@@ -134,7 +134,7 @@ func (a *API) createWebhook(ctx context.Context, c *caller, in *struct{ Body Web
 	}
 	switch err := c.Store.AddEndpoint(ctx, e); {
 	case errors.Is(err, store.ErrTooMany):
-		return nil, refuse("account %s has %d webhooks, which is the most", c.ID, store.MaxEndpoints)
+		return nil, Refuse(LimitReached, "account %s has %d webhooks, which is the most", c.ID, store.MaxEndpoints)
 	case err != nil:
 		return nil, err
 	}
@@ -295,7 +295,7 @@ func (a *API) testWebhook(ctx context.Context, c *caller, in *WebhookPath) (*bod
 }
 
 func isDisabled(e *store.Endpoint) error {
-	return refuse("webhook %s is disabled: %s", e.ID, e.Why).hint("enable it first: 'parley webhook enable', or POST …/enable")
+	return Refuse(Disabled, "webhook %s is disabled: %s", e.ID, e.Why).hint("enable it first: 'parley webhook enable', or POST …/enable")
 }
 
 // A DeliveryInfo is one attempt to deliver an event.

@@ -18,7 +18,7 @@ const (
 )
 
 func tooMany(wait time.Duration) *Refusal {
-	r := newRefusal(http.StatusTooManyRequests, "too many requests: Retry-After says when to go on", nil)
+	r := Refuse(TooMany, "too many requests: Retry-After says when to go on")
 	r.RetryAfter = wait
 	return r
 }
