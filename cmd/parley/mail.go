@@ -12,6 +12,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/panics"
+	"parley.im/parley/xmppd/web"
 )
 
 // mailConfig is what [mail] says.
@@ -97,7 +98,7 @@ func guarded(log *slog.Logger, next http.Handler) http.Handler {
 			}
 			panics.Log(log, p)
 			// Where the answer has begun, this says nothing any more: the connection ends.
-			http.Error(w, "something went wrong here", http.StatusInternalServerError)
+			web.Refuse(web.Internal, "something went wrong here").Write(w)
 		}()
 		next.ServeHTTP(w, r)
 	})

@@ -38,6 +38,7 @@ func (a *API) finish() {
 		m.Properties["type"] = &huma.Schema{Type: "string", Format: "uri", Description: "What sort of problem it is: the table is in the manual."}
 		m.Properties["hint"] = &huma.Schema{Type: "string", Description: "What to do about it."}
 	}
+	describeHeaders(doc)
 	written := func(write func() ([]byte, error)) func() []byte {
 		return sync.OnceValue(func() []byte {
 			text, err := write()

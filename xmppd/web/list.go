@@ -28,13 +28,13 @@ type body[T any] struct{ Body T }
 
 // made is an answer of what was just made, and where it is.
 type made[T any] struct {
-	Location string `header:"Location"`
+	Location string `header:"Location" doc:"Where it is."`
 	Body     T
 }
 
 // tagged is an answer with the ETag that a change may ask for in If-Match (RFC 9110 §13.1.1).
 type tagged[T any] struct {
-	ETag string `header:"ETag"`
+	ETag string `header:"ETag" doc:"For If-Match: whether it has changed since."`
 	Body T
 }
 
