@@ -89,6 +89,7 @@ func (n *negotiation) bindResource(st *wire.Stanza) (*Session, error) {
 func (n *negotiation) unbound(resource string) *Session {
 	s := newSession(n.agent, resource)
 	s.since, s.password, s.bound = n.began, n.password, time.Now().UnixMilli()
+	s.clientSays = n.says
 	s.credential.Store(n.credential)
 	n.epoch = newEpoch(n.conn, n.in)
 	s.epoch = n.epoch

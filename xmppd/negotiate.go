@@ -53,9 +53,10 @@ type negotiation struct {
 	password   int64     // the id of the password that it was done with; 0 for a device's secret
 	credential int64     // the id of what it was done with
 
-	from    string // whose stream it is, as the client said with SASL2: a bare JID; "" if it did not
-	sasl    string // the namespace of the sign-in: nsSASL or nsSASL2
-	opened  bool   // our stream header is out
+	says    userAgent // what the client says of itself
+	from    string    // whose stream it is, as the client said with SASL2: a bare JID; "" if it did not
+	sasl    string    // the namespace of the sign-in: nsSASL or nsSASL2
+	opened  bool      // our stream header is out
 	account *account
 	header  wire.Header // the peer's
 	domain  string      // what it asked for, also where that is not ours

@@ -33,6 +33,7 @@ func (s *Server) appendSASL2(b *strings.Builder, o scram.Offer, fast []string, l
 type wanted struct {
 	mechanism  string
 	client     string // the id of its user-agent; "" if it says none
+	says       userAgent
 	bind       *bindRequest
 	tokens     tokens
 	resume     bool
@@ -41,7 +42,7 @@ type wanted struct {
 }
 
 // parseWanted reads an <authenticate/> (XEP-0388 §2.3), and the mechanism's first message;
-// nil is none. What the client says of its software and its device is not looked at.
+// nil is none.
 func parseWanted(st *wire.Stanza) (w *wanted, msg []byte, err error) {
 	w = &wanted{mechanism: string(st.Attr("mechanism")), tokens: parseFAST(st)}
 	if c := st.Child(nsSASL2, "initial-response"); c != nil {
@@ -50,7 +51,7 @@ func parseWanted(st *wire.Stanza) (w *wanted, msg []byte, err error) {
 		}
 	}
 	if c := st.Child(nsSASL2, "user-agent"); c != nil {
-		w.client = string(st.ChildAttr(c, "id"))
+		w.client, w.says = string(st.ChildAttr(c, "id")), parseUserAgent(st, c)
 	}
 	if c := st.Child(nsSM, "resume"); c != nil {
 		w.resume, w.previd, w.h = true, string(st.ChildAttr(c, "previd")), string(st.ChildAttr(c, "h"))
@@ -96,6 +97,7 @@ var errNotHers = saslFailure{"invalid-authzid", "the stream is somebody else's"}
 // the stream goes on as it is (XEP-0388 §2.6.1).
 func (n *negotiation) proceed(w *wanted) (s *Session, err error) {
 	n.in.SetLimits(n.limits.Stanza)
+	n.says = w.says
 	resumed, told := false, false
 	defer func() {
 		if s != nil && !told { // also where a programmer's mistake ends it

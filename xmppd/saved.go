@@ -12,6 +12,7 @@ import (
 // savedSession is a session as it outlives the process. It is sealed by the store.
 type savedSession struct {
 	Resource string
+	Says     userAgent
 	ID       string
 	Handled  uint32
 	Acked    uint32
@@ -82,7 +83,7 @@ func (s *Session) save() (store.Resume, bool) {
 		}
 	}
 	v := savedSession{
-		Resource: s.resource, ID: s.sm.id, Handled: s.handled, Acked: s.sm.acked,
+		Resource: s.resource, Says: s.clientSays, ID: s.sm.id, Handled: s.handled, Acked: s.sm.acked,
 		Carbons: s.carbons, Roster: s.roster, Versions: s.versions, Blocked: s.blocklist, Presence: s.presence.saved(),
 		Unacked: saveItems(s.sm.unacked), Queue: saveItems(s.out.queue),
 	}
@@ -146,6 +147,7 @@ func (a *account) restore(ctx context.Context) error {
 
 func (g *agent) restore(v *savedSession, left time.Duration) {
 	s := newSession(g, v.Resource)
+	s.clientSays = v.Says
 	s.handled, s.carbons, s.roster, s.versions, s.blocklist = v.Handled, v.Carbons, v.Roster, v.Versions, v.Blocked
 	s.presence = v.Presence.restored()
 	s.sm = smState{enabled: true, on: true, resumable: true, id: v.ID, acked: v.Acked}

@@ -28,12 +28,13 @@ const (
 // lives on meanwhile.
 type Session struct {
 	// Fixed once the session is bound.
-	server   *Server
-	agent    *agent
-	resource string
-	address  string // full JID
-	id       string // for the log
-	bound    int64  // milliseconds; 0 if a server before this one bound it
+	server     *Server
+	agent      *agent
+	resource   string
+	address    string    // full JID
+	id         string    // for the log
+	bound      int64     // milliseconds; 0 if a server before this one bound it
+	clientSays userAgent // what its client says of itself
 
 	// The id of what it was signed in with; 0 if a server before this one did that. Written
 	// with since, below.

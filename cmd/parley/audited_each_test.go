@@ -162,6 +162,9 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"DELETE /v1/agents/{jid}/credentials/{credential}", desk + "agents/ben@desk.example" + phone, "", 204,
 			fmt.Sprintf("desk: credential.delete agent/2 done map[credential:%s]", device.ID)},
 
+		{"GET /v1/agents/{jid}/sessions", desk + "agents/ben@desk.example/sessions", "", 200, ""},
+		{"DELETE /v1/agents/{jid}/sessions/{session}", desk + "agents/ben@desk.example/sessions/none", "", 404, "desk: session.end agent/2 refused map[]"},
+
 		{"GET /v1/webhooks", desk + "webhooks", "", 200, ""},
 		{"POST /v1/webhooks", desk + "webhooks", `{"url":"ftp://user:pass@x"}`, 422, "desk: webhook.create account/desk refused map[]"},
 		{"GET /v1/webhooks/{webhook}", hooks, "", 200, ""},

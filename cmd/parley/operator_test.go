@@ -89,6 +89,10 @@ func (l *listening) CredentialRevoked(account string, a store.Agent, _ int64) {
 	l.tell("a credential of %s in %s", a.Name, account)
 }
 
+func (l *listening) Sessions(string, store.Agent) []web.SessionInfo { return nil }
+
+func (l *listening) EndSession(string, store.Agent, string) bool { return false }
+
 func (l *listening) WebhooksChanged(account string) { l.tell("webhooks of %s", account) }
 
 func (l *listening) AccountsChanged(ctx context.Context) error {

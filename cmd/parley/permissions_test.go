@@ -29,6 +29,8 @@ var permitted = map[string]string{
 	"list-credentials":   "credentials:read admin",
 	"create-credential":  "credentials:write admin",
 	"delete-credential":  "credentials:write admin",
+	"list-sessions":      "sessions:read admin",
+	"end-session":        "sessions:write admin",
 	"list-webhooks":      "webhooks:read auditor",
 	"get-webhook":        "webhooks:read auditor",
 	"create-webhook":     "webhooks:write admin",
@@ -101,7 +103,7 @@ func TestAPIPermissions(t *testing.T) {
 	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
-	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none"}
+	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none"}
 	routes := c.routes()
 	var ids []string
 	for _, r := range routes {
@@ -180,6 +182,7 @@ func TestAPINobodyRises(t *testing.T) {
 		{"PUT", "/v1/agents/ben@desk.example/password", `{"password":"another horse 43"}`},
 		{"POST", "/v1/agents/ben@desk.example/credentials", `{"label":"phone"}`},
 		{"DELETE", "/v1/agents/ben@desk.example/credentials/1", ""},
+		{"DELETE", "/v1/agents/ben@desk.example/sessions/x", ""},
 		{"DELETE", "/v1/agents/ben@desk.example", ""},
 	} {
 		admin.ask(r.method, r.path, r.body, 403, nil)
@@ -202,7 +205,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	if len(events.Items) == 0 {
 		t.Fatal("shop has no event")
 	}
-	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID}
+	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID}
 	for _, r := range desk.routes() {
 		if !strings.Contains(r.path, "{") {
 			continue
@@ -211,7 +214,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 		if a.status != 404 {
 			t.Errorf("%s of another account: %d %s, want 404", r.id, a.status, a.body)
 		}
-		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none"}
+		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none"}
 		b := desk.send(desk.request(r.method, r.at(nowhere), bodies[r.id]))
 		for name, value := range theirs {
 			a.body = strings.ReplaceAll(a.body, value, nowhere[name])

@@ -21,6 +21,7 @@ import (
 type knock struct {
 	login
 	client    string // the id of the user-agent
+	says      string // and what is in it
 	from      string // what the stream says whose it is
 	mechanism string // of the token, or "" for the password
 	token     string
@@ -65,8 +66,8 @@ func (k knock) header(j *jabber) error {
 }
 
 func (k knock) ask(j *jabber, mechanism string, first []byte) (*tree, error) {
-	j.send("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='%s'><initial-response>%s</initial-response><user-agent id='%s'/>%s</authenticate>",
-		mechanism, base64.StdEncoding.EncodeToString(first), k.client, k.wants)
+	j.send("<authenticate xmlns='urn:xmpp:sasl:2' mechanism='%s'><initial-response>%s</initial-response><user-agent id='%s'>%s</user-agent>%s</authenticate>",
+		mechanism, base64.StdEncoding.EncodeToString(first), k.client, k.says, k.wants)
 	return j.element()
 }
 

@@ -71,6 +71,9 @@ var permissions = map[string]permission{
 	"create-credential": {"credentials:write", Admin, true},
 	"delete-credential": {"credentials:write", Admin, true},
 
+	"list-sessions": {"sessions:read", Admin, false},
+	"end-session":   {"sessions:write", Admin, true},
+
 	"list-webhooks":   {"webhooks:read", Auditor, false},
 	"get-webhook":     {"webhooks:read", Auditor, false},
 	"create-webhook":  {"webhooks:write", Admin, true},

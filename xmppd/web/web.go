@@ -53,6 +53,9 @@ type Live interface {
 	CredentialsChanged(account string, g store.Agent)
 	// CredentialRevoked: one of her devices' secrets is good no more; its sessions end.
 	CredentialRevoked(account string, g store.Agent, credential int64)
+	// Sessions are an agent's that live; EndSession ends one of them, if it is there.
+	Sessions(account string, g store.Agent) []SessionInfo
+	EndSession(account string, g store.Agent, id string) bool
 	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
 	// token.
 	WebhooksChanged(account string)
@@ -117,6 +120,7 @@ func New(cfg Config) *API {
 	a.accountRoutes()
 	a.agentRoutes()
 	a.credentialRoutes()
+	a.sessionRoutes()
 	a.webhookRoutes()
 	a.conversationRoutes()
 	a.eventRoutes()
