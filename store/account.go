@@ -169,11 +169,13 @@ type Account interface {
 	APIKey(ctx context.Context, id string) (APIKey, error)
 	AddAPIKey(ctx context.Context, k APIKey) error
 	DeleteAPIKey(ctx context.Context, id string) error
-	// ClaimAnswer keeps claim under key for a day, durably, unless something is there
-	// already: then it gives that, and keeps nothing.
+	// ClaimAnswer keeps claim under key, durably, unless something is there already: then it
+	// gives that, and keeps nothing.
 	ClaimAnswer(ctx context.Context, key [32]byte, claim []byte) (kept []byte, err error)
 	// KeepAnswer keeps another value under a key that was claimed, or with nil forgets it.
 	KeepAnswer(ctx context.Context, key [32]byte, answer []byte) error
+	// ForgetAnswers forgets what was claimed before then.
+	ForgetAnswers(ctx context.Context, before time.Time) error
 	// Verify walks everything that is kept and answers what is not as it was written: an
 	// error for each thing that is affected, joined, each an ErrTampered. With whole set it
 	// looks at the files' structure, too, which makes whoever writes wait.

@@ -323,6 +323,7 @@ func (s *server) run(ctx context.Context) error {
 		keep("acme", s.acme.run)
 	}
 	keep("audit", s.keepAudits)
+	keep("answers", s.forgetAnswers)
 	keep("panics", s.notes.RunPanics)
 	keep("retention", s.inst.retention.run)
 	keep("root key", s.careForRoot)

@@ -11,9 +11,6 @@ import (
 	"parley.im/parley/store/sqlite/conn"
 )
 
-// answersFor is how long an answer is known.
-const answersFor = 24 * time.Hour
-
 func replyPlace(key []byte) *seal.Place {
 	return &seal.Place{Field: "answer " + hex.EncodeToString(key)}
 }
@@ -25,9 +22,6 @@ func (a *Account) ClaimAnswer(ctx context.Context, key [32]byte, claim []byte) (
 	sealed := a.cfg.Keys.Field().Seal(nil, claim, replyPlace(key[:]))
 	var old []byte
 	err = a.update(ctx, func(db *conn.Conn) error {
-		if err := db.Exec("DELETE FROM answer WHERE made < ?", now.Add(-answersFor).UnixMilli()); err != nil {
-			return err
-		}
 		found, err := db.One("SELECT sealed FROM answer WHERE key = ?", []any{key[:]}, func(r conn.Row) { old = r.Blob(0) })
 		if found || err != nil {
 			return err
@@ -54,6 +48,16 @@ func (a *Account) KeepAnswer(ctx context.Context, key [32]byte, answer []byte) e
 	}
 	if err := a.update(ctx, func(db *conn.Conn) error { return db.Exec(statement, args...) }); err != nil {
 		return fmt.Errorf("keep an answer: %w", err)
+	}
+	return nil
+}
+
+// ForgetAnswers forgets what was claimed before then.
+func (a *Account) ForgetAnswers(ctx context.Context, before time.Time) error {
+	if err := a.update(ctx, func(db *conn.Conn) error {
+		return db.Exec("DELETE FROM answer WHERE made < ?", before.UnixMilli())
+	}); err != nil {
+		return fmt.Errorf("forget answers: %w", err)
 	}
 	return nil
 }

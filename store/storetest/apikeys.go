@@ -90,4 +90,8 @@ func answersAreKept(t *testing.T, open Open) {
 	claim("third", "the answer")
 	must(t, a.KeepAnswer(ctx, key, nil))
 	claim("fourth", "")
+	must(t, a.ForgetAnswers(ctx, time.Now().Add(-time.Hour)))
+	claim("fifth", "fourth")
+	must(t, a.ForgetAnswers(ctx, time.Now().Add(time.Hour)))
+	claim("sixth", "")
 }

@@ -55,7 +55,7 @@ func (a *API) stranger(r *http.Request, err error, began time.Time) *Refusal {
 	}
 	a.Stats.Strangers.Add(1)
 	from := a.cfg.ClientAddr(r)
-	wait := time.NewTimer(unknownAfter - a.now().Sub(began))
+	wait := time.NewTimer(min(unknownAfter, unknownAfter-a.now().Sub(began))) // whichever way the clock has jumped
 	defer wait.Stop()
 	select {
 	case <-wait.C:

@@ -3,17 +3,17 @@ package web
 import (
 	"context"
 	"crypto/sha256"
-	"strconv"
+	"fmt"
 	"sync"
 	"time"
 )
 
 const (
 	// noncesTurn is when the older half of a key's nonces is forgotten: whatever is in it is too
-	// old to be good again, unless the clock was set back; the floor sees to that.
+	// old to be good again, unless the clock was set back; what is gone sees to that.
 	noncesTurn = 2 * signatureWindow
 	noncesMax  = 100_000 // in a half; whoever sends more forgets sooner
-	// markStep is how exactly the store knows until when a key's signatures were taken, in
+	// markStep is how exactly the store knows of which times a key's signatures were taken, in
 	// seconds. As long as that a client may have to wait after a restart.
 	markStep    = 5
 	markSetting = "api.signed_until." // and the key's id
@@ -26,21 +26,22 @@ type nonces struct {
 	keys map[string]*keyNonces
 }
 
-// keyNonces are one key's. What is forgotten raises the floor, and a signature that is not
-// above the floor is refused: so nothing is taken twice, however full, restarted or wrong by
-// the clock the server is.
+// keyNonces are one key's. Of the times whose nonces are forgotten no signature is good any more:
+// so nothing is taken twice, however full or restarted the server is, and whichever way its clock
+// jumps. Other times stay good: a clock that was a day ahead for a while locks nobody out
+// when it is right again.
 type keyNonces struct {
 	mu         sync.Mutex // guards what follows; may wait for the store
 	loaded     bool
-	floor      int64 // Unix seconds
-	mark       int64 // what the store knows: no signature above it was taken
+	gone       spans // signatures of these times may have been taken, and are not remembered
+	marks      spans // what the store knows: no signature of other times was taken
 	young, old half
 	turned     time.Time
 }
 
 type half struct {
-	taken  map[[16]byte]struct{}
-	latest int64 // of their times
+	taken map[[16]byte]struct{}
+	span  // of their times
 }
 
 // of is where a key's nonces are.
@@ -67,27 +68,25 @@ func (a *API) first(ctx context.Context, c *caller, at int64, nonce string) erro
 	if err := k.load(ctx, c, a.started.Unix()); err != nil {
 		return err
 	}
-	if at <= k.floor {
-		r := Refuse(SignAnew, "a request signed then may have been taken already").
-			hint("the server was started, or has forgotten, since: sign it anew")
-		r.RetryAfter = time.Duration(k.floor-a.now().Unix()+1) * time.Second
-		return r
-	}
 	k.turn(a.now())
+	if gone, ok := k.gone.at(at); ok {
+		return Refuse(SignAnew, "a request signed then may have been taken already").
+			hint("the server was started, or has forgotten, since: sign it anew").
+			after(time.Duration(max(1, gone.to-a.now().Unix()+1)) * time.Second)
+	}
 	hash := sha256.Sum256([]byte(nonce))
 	name := [16]byte(hash[:16])
 	if k.young.has(name) || k.old.has(name) {
 		return unknownError("signature: it was taken already")
 	}
-	if at > k.mark {
-		mark := (at/markStep + 1) * markStep
-		if err := c.Store.SetSetting(ctx, markSetting+c.key, strconv.FormatInt(mark, 10)); err != nil {
+	if _, known := k.marks.at(at); !known {
+		marks := k.marks.with(span{at, (at/markStep + 1) * markStep})
+		if err := c.Store.SetSetting(ctx, markSetting+c.key, marks.String()); err != nil {
 			return err
 		}
-		k.mark = mark
+		k.marks = marks
 	}
-	k.young.taken[name] = struct{}{}
-	k.young.latest = max(k.young.latest, at)
+	k.young.take(name, at)
 	return nil
 }
 
@@ -96,7 +95,16 @@ func (h *half) has(name [16]byte) bool {
 	return ok
 }
 
-// load reads until when signatures were taken before this run.
+func (h *half) take(name [16]byte, at int64) {
+	if len(h.taken) == 0 {
+		h.taken, h.span = make(map[[16]byte]struct{}), span{at, at}
+	}
+	h.taken[name] = struct{}{}
+	h.from, h.to = min(h.from, at), max(h.to, at)
+}
+
+// load reads of which times signatures were taken before this run. Those from just before the
+// start are none of the store's, if it was brought back from a copy.
 func (k *keyNonces) load(ctx context.Context, c *caller, started int64) error {
 	if k.loaded {
 		return nil
@@ -105,20 +113,25 @@ func (k *keyNonces) load(ctx context.Context, c *caller, started int64) error {
 	if err != nil && !isMissing(err) {
 		return err
 	}
-	k.mark, _ = strconv.ParseInt(text, 10, 64)
-	k.floor, k.loaded = max(k.mark, started), true
-	k.young.taken = make(map[[16]byte]struct{})
+	if k.marks, err = parseSpans(text); err != nil {
+		return fmt.Errorf("signatures of key %s: %w", c.key, err)
+	}
+	k.gone = k.marks.with(span{started - int64(noncesTurn/time.Second), started})
+	k.loaded = true
 	return nil
 }
 
-// turn forgets the older half when it is time, or too large.
+// turn forgets the older half when it is time, or too large, and when the clock has gone back: no
+// half holds times of two clocks.
 func (k *keyNonces) turn(now time.Time) {
 	switch age := now.Sub(k.turned); {
 	case k.turned.IsZero():
 		k.turned = now
 	case age > noncesTurn || age < 0 || len(k.young.taken) >= noncesMax:
-		k.floor = max(k.floor, k.old.latest)
-		k.old, k.young = k.young, half{taken: make(map[[16]byte]struct{})}
+		if len(k.old.taken) > 0 {
+			k.gone = k.gone.with(k.old.span)
+		}
+		k.old, k.young = k.young, half{}
 		k.turned = now
 	}
 }

@@ -63,7 +63,7 @@ func (ws *windows) of(who string, now time.Time) *window {
 		ws.makeRoom(now)
 		w = &window{ends: now.Add(ws.length)}
 		ws.all[who] = w
-	case !now.Before(w.ends):
+	case !now.Before(w.ends), w.ends.Sub(now) > ws.length: // over, or begun by a clock that has gone back since
 		w.ends, w.used = now.Add(ws.length), 0
 	}
 	return w
@@ -96,7 +96,7 @@ func (ws *windows) makeRoom(now time.Time) {
 	if len(ws.all) < windowsMax {
 		return
 	}
-	if now.Sub(ws.swept) > time.Second {
+	if now.Sub(ws.swept).Abs() > time.Second {
 		ws.swept = now
 		for who, w := range ws.all {
 			if !now.Before(w.ends) && w.running == 0 {
