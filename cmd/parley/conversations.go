@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"strings"
 
 	"parley.im/parley/xmppd/web"
@@ -21,10 +22,14 @@ func conversationCommands() []command {
 		},
 		{
 			name: "conversation show", args: "[N]",
-			does:    "Prints what was said in conversation N, or in all conversations between people.",
-			more:    "Times are UTC. With -json each record is an object in a line of its own.",
-			options: listing,
-			run:     conversationShow,
+			does: "Prints what was said in conversation N, or in all conversations between people.",
+			more: "Times are UTC. With -json each record is an object in a line of its own.",
+			options: append(listing,
+				option{name: "from", value: "N", does: "from this record on"},
+				option{name: "to", value: "N", does: "up to this record"},
+				option{name: "since", value: "TIME", does: "what was said from then on, such as 2026-05-04T00:00:00Z"},
+				option{name: "until", value: "TIME", does: "what was said until then"}),
+			run: conversationShow,
 		},
 	}
 }
@@ -76,7 +81,13 @@ func conversationShow(ctx context.Context, c *call) error {
 
 // transcript prints one conversation as its records arrive.
 func (c *call) transcript(ctx context.Context, cl *client, path string) error {
-	body, err := cl.send(ctx, "GET", path+"/transcript", nil)
+	query := make(url.Values)
+	for _, name := range []string{"from", "to", "since", "until"} {
+		if c.on(name) {
+			query.Set(name, c.text(name))
+		}
+	}
+	body, err := cl.send(ctx, "GET", path+"/transcript?"+query.Encode(), nil)
 	if err != nil {
 		return err
 	}

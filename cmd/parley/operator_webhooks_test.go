@@ -254,6 +254,15 @@ func TestConversations(t *testing.T) {
 	if r.Event != "message.created" || r.From != "anna@desk.example/x" || r.Text != "one\ntwo <3 \u202e" || r.Subject != "Hi" || r.N != 1 {
 		t.Errorf("record %+v", r)
 	}
+	for options, shown := range map[string]bool{
+		"-from=1 -to=1": true, "-from=2": false, "-since=2026-05-04T03:02:01Z -until=2026-05-04T03:02:01Z": true, "-until=2026-05-03T00:00:00Z": false,
+	} {
+		args := append([]string{"conversation", "show", "-config", config}, strings.Fields(options)...)
+		if out := must(t, "", args...); strings.Contains(out, want) != shown {
+			t.Errorf("show %s:\n%s", options, out)
+		}
+	}
+	refused(t, "the range ends before it begins", "", "conversation", "show", "-from", "3", "-to", "2", "-config", config)
 	refused(t, "there is no conversation 99 in account desk", "", "conversation", "show", "99", "-config", config)
 	for name, text := range contents(t, dir) {
 		if strings.Contains(text, "two &lt;3") {
