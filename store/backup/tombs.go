@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"errors"
 	"time"
 
 	"parley.im/parley/store/keys"
@@ -52,6 +53,10 @@ func (b *burial) run() (shredded int, err error) {
 	}
 	b.gone = make(map[int64]bool)
 	err = db.InTx(func() error {
+		before, err := setRows(db)
+		if err != nil {
+			return err
+		}
 		if err := b.find(db, have); err != nil {
 			return err
 		}
@@ -65,12 +70,22 @@ func (b *burial) run() (shredded int, err error) {
 		if err := r.Settle(db); err != nil {
 			return err
 		}
+		// The ledger that came with the rows still tells whether they are those that were
+		// copied, unless some of its rows were just destroyed; then another one is begun.
+		if after, err := setRows(db); err != nil || after != before {
+			if err := errors.Join(err, db.Exec("DELETE FROM ledger")); err != nil {
+				return err
+			}
+		}
 		return b.skip(db)
 	})
 	if err != nil {
 		return 0, err
 	}
 	if err := b.forget(db, k, have); err != nil {
+		return 0, err
+	}
+	if err := keys.DropLedger(k); err != nil {
 		return 0, err
 	}
 	for _, file := range []*conn.Conn{db, k} {
@@ -242,6 +257,11 @@ func (b *burial) skip(db *conn.Conn) error {
 	// Each ordinal up to there is a row of the log, or counts as destroyed.
 	return db.Exec(`INSERT OR REPLACE INTO meta (name, value)
 		SELECT 'destroyed', (SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'newest') - (SELECT count(*) FROM log)`)
+}
+
+// setRows counts the rows of a ledger's tables that are destroyed here.
+func setRows(db *conn.Conn) (int64, error) {
+	return db.Number("SELECT (SELECT count(*) FROM agent) + (SELECT count(*) FROM member)")
 }
 
 func newestOf(db *conn.Conn) (int64, error) {

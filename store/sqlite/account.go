@@ -44,6 +44,7 @@ type Account struct {
 	ids     *archiveIDs
 	marker  *marker
 	journal *conversation
+	ledger  *ledger
 
 	keeps atomic.Int64 // how long records are kept: nanoseconds, 0 is for ever
 
@@ -61,6 +62,7 @@ type Account struct {
 
 	anchoring sync.Mutex            // held while the anchor is compared and moved
 	anchored  atomic.Int64          // the newest ordinal that it was moved for
+	ledgered  atomic.Int64          // and the ledger's version
 	noticed   atomic.Pointer[error] // what was found at the start and put right
 
 	expiring sync.Mutex  // held through Expire

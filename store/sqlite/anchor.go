@@ -21,23 +21,24 @@ const anchorEvery = time.Minute
 // anchor tells it, unless that disagrees with what it was told before: then the evidence
 // stays.
 func (a *Account) anchor(ctx context.Context) error {
-	newest := a.newest.Load()
-	if newest == a.anchored.Load() {
+	newest, ledger := a.newest.Load(), a.ledger.version.Load()
+	if newest == a.anchored.Load() && ledger == a.ledgered.Load() {
 		return nil
 	}
 	a.anchoring.Lock()
 	defer a.anchoring.Unlock()
-	switch fault, err := a.rolledBack(ctx); {
+	switch faults, err := a.rolledBack(ctx); {
 	case err != nil:
 		return err
-	case fault != nil:
+	case len(faults) > 0:
 		a.anchored.Store(newest) // it has been said
+		a.ledgered.Store(ledger)
 		return nil
 	}
-	return a.setAnchor(ctx, newest)
+	return a.setAnchor(ctx, newest, ledger)
 }
 
-func (a *Account) setAnchor(ctx context.Context, newest int64) error {
+func (a *Account) setAnchor(ctx context.Context, newest, ledger int64) error {
 	var hash []byte
 	if err := a.read(ctx, func(db *conn.Conn) (err error) {
 		hash, err = recordHash(db, newest)
@@ -45,28 +46,44 @@ func (a *Account) setAnchor(ctx context.Context, newest int64) error {
 	}); err != nil {
 		return err
 	}
-	if err := a.cfg.Keys.SetAnchor(keys.Anchor{Ordinal: newest, Hash: hash, At: a.now().UTC()}); err != nil {
+	if err := a.cfg.Keys.SetAnchor(keys.Anchor{Ordinal: newest, Hash: hash, At: a.now().UTC(), Ledger: ledger}); err != nil {
 		return err
 	}
 	a.anchored.Store(newest)
+	a.ledgered.Store(ledger)
 	return nil
 }
 
-// Accept takes the log as it is from here on, though it is older than what was known of
-// it.
+// Accept takes the log, and the rows of the ledger's tables, as they are from here on,
+// though they are older than what was known of them.
 func (a *Account) Accept(ctx context.Context) error {
 	a.anchoring.Lock()
 	defer a.anchoring.Unlock()
 	a.noticed.Store(nil)
-	if err := a.setAnchor(ctx, a.newest.Load()); err != nil {
+	err := a.update(ctx, a.acceptLedger)
+	if err == nil {
+		err = a.setAnchor(ctx, a.newest.Load(), a.ledger.version.Load())
+	}
+	if err != nil {
 		return fmt.Errorf("accept the log of account %q: %w", a.cfg.Account, err)
 	}
 	return nil
 }
 
-// rolledBack says whether the log is older than what the key database knows of it, or
-// has gone on from an older state.
-func (a *Account) rolledBack(ctx context.Context) (fault, err error) {
+// rolledBack says whether the log or the ledger is older than what the key database knows
+// of it, or has gone on from an older state.
+func (a *Account) rolledBack(ctx context.Context) (faults []error, err error) {
+	fault, err := a.olderLog(ctx)
+	if fault != nil {
+		faults = append(faults, fault)
+	}
+	if a.ledger.broken.Load() {
+		faults = append(faults, fmt.Errorf("agents, webhooks, keys and settings were put back to an older state, with what is known of them: %w", store.ErrTampered))
+	}
+	return faults, err
+}
+
+func (a *Account) olderLog(ctx context.Context) (fault, err error) {
 	anchor, err := a.cfg.Keys.Anchor()
 	switch {
 	case errors.Is(err, store.ErrTampered):
@@ -105,9 +122,9 @@ func recordHash(db *conn.Conn, ordinal int64) (hash []byte, err error) {
 
 // notice says at the start what is not as it was left.
 func (a *Account) notice(ctx context.Context) error {
-	fault, err := a.rolledBack(ctx)
-	if fault != nil {
-		a.log.Error("the log was changed outside the server: see 'parley verify'", "err", fault)
+	faults, err := a.rolledBack(ctx)
+	for _, fault := range faults {
+		a.log.Error("the store was changed outside the server: see 'parley verify'", "err", fault)
 	}
 	a.anchored.Store(a.newest.Load())
 	return err

@@ -111,6 +111,9 @@ func (w *writer) prepare() error {
 	if err := db.InTx(func() error { return w.a.belong(db) }); err != nil {
 		return err
 	}
+	if err := w.a.openLedger(db); err != nil {
+		return err
+	}
 	if err := w.remember(); err != nil {
 		return err
 	}

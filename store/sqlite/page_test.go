@@ -121,6 +121,9 @@ func (x *talk) hides(rnd *rand.Rand) {
 	}
 	x.files.close()
 	x.files.open()
+	if err := x.store.Accept(x.t.Context()); err != nil {
+		x.t.Fatal(err)
+	}
 }
 
 func (x *talk) reread() {

@@ -169,3 +169,8 @@ CREATE TABLE answer (
 
 CREATE INDEX answer_made ON answer (made);
 
+CREATE TABLE ledger (
+	id     INTEGER PRIMARY KEY CHECK (id = 1),
+	sealed BLOB NOT NULL
+) STRICT;
+

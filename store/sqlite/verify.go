@@ -12,10 +12,10 @@ import (
 
 // Verify walks everything that is kept and answers what is not as it was written.
 func (a *Account) Verify(ctx context.Context, whole bool) error {
-	v := &verification{a: a}
+	v := &verification{a: a, told: make(map[sumOf]bool)}
 	for _, part := range []func(context.Context) error{
 		func(ctx context.Context) error { return v.files(ctx, whole) },
-		v.age, v.conversations, v.log, v.secrets, v.people, v.webhooks, v.others,
+		v.age, v.conversations, v.log, v.secrets, v.people, v.webhooks, v.others, v.answered, v.ledger,
 	} {
 		err := part(ctx)
 		switch {
@@ -32,6 +32,7 @@ func (a *Account) Verify(ctx context.Context, whole bool) error {
 type verification struct {
 	a      *Account
 	faults []error
+	told   map[sumOf]bool // of whose rows something was said
 }
 
 // found adds a fault. Whatever it is, it counts as tampering.
@@ -75,8 +76,10 @@ func (v *verification) age(ctx context.Context) error {
 	if noticed := v.a.noticed.Load(); noticed != nil {
 		v.found(*noticed)
 	}
-	fault, err := v.a.rolledBack(ctx)
-	v.found(fault)
+	faults, err := v.a.rolledBack(ctx)
+	for _, fault := range faults {
+		v.found(fault)
+	}
 	return err
 }
 

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 
@@ -89,6 +90,7 @@ func (v *verification) people(ctx context.Context) error {
 		if err := v.a.read(ctx, func(db *conn.Conn) error {
 			return db.Query("SELECT DISTINCT agent FROM "+table+" WHERE agent NOT IN (SELECT id FROM agent)", nil, func(r conn.Row) error {
 				lost.add(fmt.Sprintf("%s of agent %d", table, r.Int(0)))
+				v.tell(table, store.AgentID(r.Int(0)))
 				return nil
 			})
 		}); err != nil {
@@ -135,12 +137,14 @@ func (v *verification) agent(ctx context.Context, g store.Agent) error {
 	for _, c := range creds {
 		if _, err := openCredentials(box, g.ID, []credentialRow{c}); err != nil {
 			v.found(fmt.Errorf("agent %s: %w", g.Name, err))
+			v.tell("credential", g.ID)
 		}
 	}
 	parts := make(map[store.Part]int)
 	for _, o := range own {
 		if _, err := box.Open(nil, o.sealed, ownPlace(o.part, o.slot)); err != nil {
 			parts[o.part]++
+			v.tell("own", g.ID)
 		}
 	}
 	for part, n := range parts {
@@ -182,8 +186,12 @@ func (v *verification) webhooks(ctx context.Context) error {
 	for _, e := range all {
 		if _, err := v.a.cfg.Keys.Field().Open(nil, e.secret, endpointPlace(e.id)); err != nil {
 			v.say("the secret of webhook %s", e.id)
+			v.tell("endpoint", 0)
 		}
-		v.found(v.a.openOptions(&store.Endpoint{ID: e.id}, e.options))
+		if err := v.a.openOptions(&store.Endpoint{ID: e.id}, e.options); err != nil {
+			v.found(err)
+			v.tell("endpoint", 0)
+		}
 		if e.cursor > v.a.newest.Load() {
 			v.say("webhook %s: it was told of all up to record %d, which there never was", e.id, e.cursor)
 		}
@@ -257,12 +265,42 @@ func (v *verification) others(ctx context.Context) error {
 	for name, s := range sealed {
 		if _, err := v.a.cfg.Keys.Field().Open(nil, s, secretPlace(name)); err != nil {
 			v.say("secret %q of the account", name)
+			v.tell("secret", 0)
 		}
 	}
 	for id, s := range programs {
 		if _, err := v.a.cfg.Keys.Field().Open(nil, s, apiKeyPlace(id)); err != nil {
 			v.say("API key %s", id)
+			v.tell("api_key", 0)
 		}
 	}
+	return nil
+}
+
+// answered opens what requests with an Idempotency-Key were answered.
+func (v *verification) answered(ctx context.Context) error {
+	changed := tally{what: "answers that are kept for requests which come again were changed"}
+	for after := []byte{}; ; {
+		type row struct{ key, sealed []byte }
+		var some []row
+		if err := v.a.read(ctx, func(db *conn.Conn) error {
+			return db.Query("SELECT key, sealed FROM answer WHERE key > ? ORDER BY key LIMIT +?", []any{after, sliceRows}, func(r conn.Row) error {
+				some = append(some, row{r.Blob(0), r.Blob(1)})
+				return nil
+			})
+		}); err != nil {
+			return err
+		}
+		if len(some) == 0 {
+			break
+		}
+		for _, r := range some {
+			after = r.key
+			if _, err := v.a.cfg.Keys.Field().Open(nil, r.sealed, replyPlace(r.key)); err != nil {
+				changed.add(hex.EncodeToString(r.key)[:8])
+			}
+		}
+	}
+	changed.tell(v)
 	return nil
 }

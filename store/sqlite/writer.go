@@ -136,6 +136,9 @@ func (w *writer) transact(items []item) (saved []savedDelivery, err error) {
 	if saved, err = w.a.deliveries.write(w.db); err != nil {
 		return nil, err
 	}
+	if err := w.a.ledger.write(w.db, w.a.cfg.Keys.Field()); err != nil {
+		return nil, err
+	}
 	return saved, w.db.Exec("COMMIT")
 }
 
@@ -179,7 +182,9 @@ func (w *writer) other(it *item) error {
 	if err := w.db.Exec("SAVEPOINT item"); err != nil {
 		return err
 	}
+	ledger := w.a.ledger.state
 	if it.err = reason(it.write.do(w.db)); it.err != nil {
+		w.a.ledger.state = ledger
 		if err := w.db.Exec("ROLLBACK TO item"); err != nil {
 			return errors.Join(it.err, err)
 		}
@@ -280,6 +285,7 @@ func (w *writer) begin() {
 // keep makes what the transaction changed in memory final.
 func (w *writer) keep() {
 	w.a.views.changed(w.touched...)
+	w.a.ledger.keep()
 	for _, c := range w.touched {
 		c.touched = false
 	}
@@ -293,6 +299,7 @@ func (w *writer) undo() {
 	}
 	w.repeats.undo(w.marks)
 	w.newest, w.span = w.before.newest, w.before.span
+	w.a.ledger.state = w.a.ledger.kept
 	w.finish()
 }
 
@@ -309,6 +316,9 @@ func (w *writer) open() error {
 	db, err := conn.Open(conn.Config{Path: w.a.path, Cache: writerCache})
 	if err != nil {
 		return err
+	}
+	if err := w.a.ledger.watch(db); err != nil {
+		return errors.Join(err, db.Close())
 	}
 	w.db = db
 	return nil

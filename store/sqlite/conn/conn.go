@@ -136,6 +136,10 @@ func (c *Conn) Number(query string, args ...any) (n int64, err error) {
 	return n, err
 }
 
+// Func gives statements of this connection a function; what it takes and answers is as the
+// driver has it.
+func (c *Conn) Func(name string, f any) error { return c.raw.RegisterFunc(name, f, false) }
+
 // Script runs statements without arguments, which are not kept.
 func (c *Conn) Script(statements string) error {
 	_, err := c.raw.ExecContext(context.Background(), statements, nil)
