@@ -8,15 +8,17 @@ import (
 	"strings"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/audit"
 	"parley.im/parley/xmppd/web"
 )
 
 func verifyCommands() []command {
 	return []command{{
 		name: "verify",
-		does: "Walks all that is kept and tells what is not as it was written: records, keys, agents, webhooks.",
+		does: "Walks all that is kept and tells what is not as it was written: records, keys, agents, webhooks, settings, audit logs.",
 		more: "Exits 1 if anything is. What was changed is shown to nobody. While a server runs the structure of the files is left out, " +
-			"since that would make those who write wait. With -accept a log or a key database that was put back to an older state " +
+			"since that would make those who write wait. Where a row is not the one that was kept last, but opens, what is told is whose it is, not which one. " +
+			"Audit logs are looked at as 'parley audit verify' does. With -accept a log, a row or a key database that was put back to an older state " +
 			"(one that was copied by hand, say) is taken as it is from here on. With -backup the newest copies are restored into a temporary folder, and what comes " +
 			"out is looked at in the same way, audit logs included; without -from those of each place of the configuration in turn. That needs the root key, and the identity.",
 		options: append([]option{
@@ -51,7 +53,7 @@ func verifyWhich(ctx context.Context, c *call) error {
 	return verifyAll(ctx, c)
 }
 
-// A verifyInfo is what was found in an account.
+// A verifyInfo is what was found in an account, or with none in the installation's audit log.
 type verifyInfo struct {
 	Account string   `json:"account"`
 	Records int64    `json:"records"`
@@ -71,7 +73,7 @@ func verifyAll(ctx context.Context, c *call) error {
 				ids = append(ids, a.ID)
 			}
 		}
-		all, faults := make([]verifyInfo, len(ids)), 0
+		all := make([]verifyInfo, len(ids))
 		for i, id := range ids {
 			if c.on("accept") {
 				if err := cl.do(ctx, "POST", accountPath(id)+"/accept", nil, nil); err != nil {
@@ -81,25 +83,51 @@ func verifyAll(ctx context.Context, c *call) error {
 			// An account that does not even open is a finding; the others are looked at, too.
 			if err := cl.do(ctx, "POST", accountPath(id)+"/verify", nil, &all[i]); err != nil {
 				all[i] = verifyInfo{Account: id, Faults: []string{err.Error()}}
+				continue
 			}
-			faults += len(all[i].Faults)
+			all[i].addAudit(ctx, cl, accountPath(id))
 		}
-		return c.verified(all, faults)
+		if !c.on("account") {
+			i := verifyInfo{Faults: []string{}}
+			i.Records = i.addAudit(ctx, cl, "/v1")
+			all = append(all, i)
+		}
+		return c.verified(all)
 	})
 }
 
-func (c *call) verified(all []verifyInfo, faults int) error {
+// addAudit adds what is wrong with an audit log, and answers how many records it has.
+func (v *verifyInfo) addAudit(ctx context.Context, cl *client, path string) (records int64) {
+	var r audit.Report
+	if err := cl.do(ctx, "GET", path+"/audit/verify", nil, &r); err != nil {
+		r.Faults = []string{err.Error()}
+	}
+	for _, fault := range r.Faults {
+		v.Faults = append(v.Faults, "audit log: "+fault)
+	}
+	return r.Records
+}
+
+func (c *call) verified(all []verifyInfo) error {
+	faults := 0
+	for _, v := range all {
+		faults += len(v.Faults)
+	}
 	if c.on("json") {
 		if err := c.printJSON(all); err != nil {
 			return err
 		}
 	} else {
 		for _, v := range all {
+			whose := v.Account
+			if whose == "" {
+				whose = "the installation"
+			}
 			for _, fault := range v.Faults {
-				fmt.Fprintf(c.stdout, "%s: %s\n", v.Account, line(fault))
+				fmt.Fprintf(c.stdout, "%s: %s\n", whose, line(fault))
 			}
 			if len(v.Faults) == 0 {
-				fmt.Fprintf(c.stdout, "%s: all is as it was written (%d records)\n", v.Account, v.Records)
+				fmt.Fprintf(c.stdout, "%s: all is as it was written (%d records)\n", whose, v.Records)
 			}
 		}
 	}

@@ -38,6 +38,25 @@ func TestVerifyCommand(t *testing.T) {
 			!strings.Contains(prose, "faults found: 1") {
 			t.Errorf("verify: %v, %s, %s", err, out, prose)
 		}
+		log := filepath.Join(dir, "data/accounts/desk/audit.log")
+		text, err := os.ReadFile(log)
+		if err == nil {
+			err = os.WriteFile(log, []byte(strings.Replace(string(text), `"operator"`, `"visitors"`, 1)), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, more := range []struct{ what, want string }{
+			{"UPDATE agent SET role = 'owner'", "desk: name or role of agent anna: a row was changed"},
+			{"", "desk: audit log: audit.log:2: record 1, or what comes before it, was changed"},
+		} {
+			if more.what != "" {
+				change(data, more.what)
+			}
+			if out, _, err := typed(t, "", "verify", "-config", config); err == nil || !strings.Contains(out, more.want) {
+				t.Errorf("verify: %v, %s, want %s", err, out, more.want)
+			}
+		}
 		if list != nil {
 			return // files of a server that runs are not for damaging
 		}
