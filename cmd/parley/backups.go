@@ -35,6 +35,9 @@ func backupConfig(f *conf.File, i *installation) (*backup.Config, error) {
 		Every: b.Every, FullAt: time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute,
 		KeepData: b.KeepData, KeepKeys: b.KeepKeys, Stale: b.Stale, Program: version(), Now: i.now, Log: i.log,
 	}
+	if i.root != nil {
+		c.Roots = i.root.both
+	}
 	if c.Recipients, err = age.ParseRecipients(strings.NewReader(strings.Join(b.Recipients, "\n"))); err != nil {
 		// What the library says would repeat the text, which may be the wrong half of a key.
 		return nil, f.Fault("backup.recipients", "'parley backup keygen' makes a key and prints its public half", "not public keys of age")
@@ -182,6 +185,7 @@ func placeOptions() []option {
 		{name: "from", value: "TARGET", does: "where copies of data are: a folder, or s3://BUCKET/PREFIX?endpoint=URL with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"},
 		{name: "keys-from", value: "TARGET", does: "where copies of keys are"},
 		{name: "at", value: "TIME", does: "the newest copy from before, such as 2026-11-28T09:30:00Z; the newest of all"},
+		{name: "unsigned", does: "takes copies that bear no signature of the root key: those of earlier versions, or from before it was replaced"},
 	}
 }
 
@@ -216,9 +220,11 @@ func backupCommands() []command {
 			name: "restore",
 			does: "Makes an installation again of copies, in a folder that is not there yet: data, keys, configuration.",
 			more: "Puts nothing over what is there. Keys are always the newest there are, so that what was destroyed stays destroyed. " +
-				"The root key and certificates are not in copies: put them where the configuration says.",
-			options: append([]option{identity, {name: "dir", value: "DIR", does: "the folder to make", must: true}}, places...),
-			run:     restore,
+				"The root key and certificates are not in copies: put them where the configuration says. " +
+				"With -root-key it is made sure that the copies were made by a server which has it; who can write to a place of copies could else have put others there.",
+			options: append([]option{identity, {name: "dir", value: "DIR", does: "the folder to make", must: true},
+				{name: "root-key", value: "FILE", does: "the root key, by which copies are signed"}}, places...),
+			run: restore,
 		},
 	}
 }

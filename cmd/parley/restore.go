@@ -13,6 +13,8 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/store/backup"
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/seal"
 )
 
 // restore makes an installation again of copies.
@@ -28,11 +30,22 @@ func restore(ctx context.Context, c *call) error {
 	if r.Keys, err = backup.ParseTarget(c.text("keys-from"), os.Getenv); err != nil {
 		return fmt.Errorf("-keys-from: %w", err)
 	}
+	if path := c.text("root-key"); path != "" {
+		root, err := keys.ReadRoot(path)
+		if err != nil {
+			return err
+		}
+		defer root.Wipe()
+		r.Roots = []seal.Key{root}
+	}
 	report, err := r.Run(ctx)
 	if err != nil {
 		return hinted(err)
 	}
 	c.tellRestored(report)
+	if r.Roots == nil {
+		c.say("it was not looked at who made these copies: with -root-key FILE it is")
+	}
 	c.say("%s is made: put root.key and the certificates where its parley.toml says, look through that, and run 'parley check'", r.Dir)
 	c.tellElsewhere(r.Dir)
 	return nil
@@ -57,8 +70,11 @@ func (c *call) tellElsewhere(dir string) {
 
 // hinted says what else can be tried when a copy is no good.
 func hinted(err error) error {
-	if errors.Is(err, context.Canceled) {
+	switch {
+	case errors.Is(err, context.Canceled):
 		return err
+	case errors.Is(err, backup.ErrUnsigned):
+		return withHint(err, "-unsigned takes it, if it is of an earlier version, or of before the root key was replaced; with that time's key in -root-key it can be told who made it")
 	}
 	return withHint(err, "an earlier copy may be whole: name a time with -at, or another place with -from or -keys-from")
 }
@@ -70,7 +86,7 @@ func (c *call) restoration() (*backup.Restore, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r := new(backup.Restore)
+	r := &backup.Restore{Unsigned: c.on("unsigned")}
 	if r.Identities, err = age.ParseIdentities(f); err != nil {
 		// What the library says would repeat a line of the file.
 		return nil, withHint(fmt.Errorf("%s holds no identity of age", c.text("identity")), "'parley backup keygen' makes such files")
@@ -101,6 +117,9 @@ func (c *call) tellRestored(r *backup.Report) {
 			c.say("account %s: its keys are from %s; what was said in conversations that began after that cannot be read", a.ID, r.KeysTime.UTC().Format(time.RFC3339))
 		}
 	}
+	if r.Behind {
+		c.say("the newest copy of the keys is from %s, and no copy of the data is as new: the last ones were not brought to that place, or were taken away", r.KeysTime.UTC().Format(time.RFC3339))
+	}
 	for _, dir := range r.Unfinished {
 		c.say("%s is what a restore that was cut short has left: delete it, unless another one runs just now", dir)
 	}
@@ -120,6 +139,10 @@ func verifyBackup(ctx context.Context, c *call) error {
 		return err
 	}
 	defer root.Wipe()
+	roots, err := keys.OpenRoots(f.Keys, root) // on the server, where it may be being replaced
+	if err != nil {
+		return err
+	}
 	pairs, err := c.pairs()
 	if err != nil {
 		return err
@@ -130,10 +153,13 @@ func verifyBackup(ctx context.Context, c *call) error {
 		if err != nil {
 			return err
 		}
-		r.Data, r.Keys = p.data, p.keys
+		r.Data, r.Keys, r.Roots = p.data, p.keys, roots.Both()
 		if err := c.verifyPair(ctx, r, func(dir string, report *backup.Report) error {
 			return backup.Verify(ctx, dir, report, root, slog.New(slog.DiscardHandler))
 		}); err != nil {
+			if errors.Is(err, backup.ErrUnsigned) {
+				err = hinted(err)
+			}
 			faults = append(faults, err)
 		}
 	}

@@ -225,3 +225,40 @@ func TestVerifyBackupUsage(t *testing.T) {
 		}
 	}
 }
+
+// Who can write to the places of copies can seal to their public key, too; by the root key is
+// told who made a copy, or that this was not looked at.
+func TestRestoreTellsWhoMadeCopies(t *testing.T) {
+	t.Parallel()
+	dir, config, identity := withCopies(t)
+	must(t, "", "backup", "-config", config)
+	other := filepath.Join(dir, "other.key")
+	if _, err := keys.CreateRoot(other); err != nil {
+		t.Fatal(err)
+	}
+	restore := func(name string, more ...string) (string, error) {
+		args := []string{"restore", "-identity", identity, "-from", filepath.Join(dir, "copies/data"),
+			"-keys-from", filepath.Join(dir, "copies/keys"), "-dir", filepath.Join(dir, name)}
+		_, prose, err := typed(t, "", append(args, more...)...)
+		return prose, err
+	}
+	const unknown = "it was not looked at who made these copies"
+	if prose, err := restore("one"); err != nil || !strings.Contains(prose, unknown) {
+		t.Errorf("without the root key: %v, %s", err, prose)
+	}
+	if prose, err := restore("two", "-root-key", filepath.Join(dir, "root.key")); err != nil || strings.Contains(prose, unknown) {
+		t.Errorf("with the root key: %v, %s", err, prose)
+	}
+	if prose, err := restore("three", "-root-key", other); err == nil ||
+		!strings.Contains(prose, "bears no signature of this root key") || !strings.Contains(prose, "-unsigned takes it") {
+		t.Errorf("with another root key: %v, %s", err, prose)
+	}
+	if prose, err := restore("three", "-root-key", other, "-unsigned"); err != nil {
+		t.Errorf("with another root key, and -unsigned: %s", prose)
+	}
+	must(t, "", "verify", "-backup", "-config", config, "-identity", identity)
+	_, prose, err := typed(t, "", "verify", "-backup", "-config", config, "-identity", identity, "-set", "root_key={ file = '"+other+"' }")
+	if err == nil || !strings.Contains(prose, "bears no signature of this root key") || !strings.Contains(prose, "-unsigned takes it") {
+		t.Errorf("verify with another root key: %v, %s", err, prose)
+	}
+}

@@ -41,6 +41,13 @@ func (k *rootKey) configured() (root seal.Key, is keys.Role) {
 	return k.roots.Root, k.roots.Is
 }
 
+// both are the root key and, while it is replaced, the other one.
+func (k *rootKey) both() []seal.Key {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.roots.Both()
+}
+
 // change begins to replace it by another.
 func (k *rootKey) change(next seal.Key) error {
 	k.mu.Lock()

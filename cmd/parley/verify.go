@@ -45,7 +45,7 @@ func verifyWhich(ctx context.Context, c *call) error {
 		}
 		return verifyBackup(ctx, c)
 	}
-	for _, name := range []string{"identity", "from", "keys-from", "at"} {
+	for _, name := range []string{"identity", "from", "keys-from", "at", "unsigned"} {
 		if c.on(name) {
 			return c.usage("-%s needs -backup", name)
 		}

@@ -25,6 +25,7 @@ type place struct {
 	t        testing.TB
 	dir      string
 	root     seal.Key
+	roots    []seal.Key // which sign; as p.root is, unless a test wants others
 	identity *age.X25519Identity
 	sealed   bool
 	keepData time.Duration
@@ -47,6 +48,7 @@ func newPlace(t testing.TB, sealed bool) *place {
 		t.Fatal(err)
 	}
 	p := &place{t: t, dir: t.TempDir(), keepData: 183 * 24 * time.Hour, root: seal.NewKey(), identity: identity, sealed: sealed, now: time.Date(2026, 3, 1, 9, 0, 0, 0, time.Local)}
+	p.roots = []seal.Key{p.root}
 	for _, name := range []string{"a", "b"} {
 		p.data = append(p.data, p.folder("data-"+name))
 		p.keysTo = append(p.keysTo, p.folder("keys-"+name))
@@ -133,7 +135,7 @@ func (p *place) config() backup.Config {
 		Settings:   func() []string { return []string{p.path("parley.toml")} },
 		Recipients: []age.Recipient{p.identity.Recipient()}, DataTargets: p.data, KeysTargets: p.keysTo,
 		Every: 5 * time.Minute, FullAt: 3 * time.Hour, KeepData: p.keepData, KeepKeys: 6 * 24 * time.Hour,
-		Stale: 10 * time.Minute, Program: "test", Now: p.clock, Log: slog.New(slog.NewTextHandler(p.t.Output(), nil)),
+		Stale: 10 * time.Minute, Program: "test", Roots: func() []seal.Key { return p.roots }, Now: p.clock, Log: slog.New(slog.NewTextHandler(p.t.Output(), nil)),
 		OnStale: func(k backup.Kind, target string, _ time.Duration) {
 			p.mu.Lock()
 			defer p.mu.Unlock()
@@ -199,7 +201,7 @@ func (p *place) say(a, b int, text string) store.ConversationID {
 func (p *place) restore(at time.Time) (*place, *backup.Report) {
 	p.t.Helper()
 	q := &place{t: p.t, dir: filepath.Join(p.t.TempDir(), "back"), root: p.root, sealed: p.sealed, keeps: p.keeps, identity: p.identity, now: p.clock(), agents: p.agents}
-	r := &backup.Restore{Data: p.data[0], Keys: p.keysTo[1], Identities: []age.Identity{p.identity}, Dir: q.dir, At: at}
+	r := &backup.Restore{Data: p.data[0], Keys: p.keysTo[1], Identities: []age.Identity{p.identity}, Dir: q.dir, At: at, Roots: []seal.Key{p.root}}
 	report, err := r.Run(p.t.Context())
 	if err != nil {
 		p.t.Fatal(err)

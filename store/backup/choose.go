@@ -57,7 +57,7 @@ func Read(ctx context.Context, t Target, f Found) (*Manifest, error) {
 var ErrNoCopy = errors.New("there is no copy")
 
 // choose reads the newest copy of a kind, or the newest that is not younger than at.
-func choose(ctx context.Context, t Target, k Kind, at time.Time) (*Manifest, error) {
+func (r *Restore) choose(ctx context.Context, t Target, k Kind, at time.Time) (*Manifest, error) {
 	all, err := Copies(ctx, t)
 	if err != nil {
 		return nil, err
@@ -74,6 +74,9 @@ func choose(ctx context.Context, t Target, k Kind, at time.Time) (*Manifest, err
 	m, err := Read(ctx, t, all[len(all)-1])
 	if err == nil && m.Kind != k {
 		err = fmt.Errorf("%s holds copies of %s, not of %s", t.Name(), m.Kind, k)
+	}
+	if err == nil {
+		err = r.check(t.Name(), m)
 	}
 	return m, err
 }

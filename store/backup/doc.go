@@ -20,7 +20,8 @@
 // Pieces are made in a spool and brought from there by one courier for each target,
 // with tries of its own, so that a target that is full, slow or away keeps nothing from
 // the others. A manifest with all names, sizes and hashes is written last: what has none
-// is no copy. Names are never used twice.
+// is no copy. Names are never used twice. Manifests are signed with a key made of the root
+// key (signature.go), since who can write to a target can also seal to the public keys.
 //
 // For each account data is copied first and then keys, and a restore takes the newest
 // keys: a secret that is missing there was destroyed, and so is what it sealed. Every

@@ -26,7 +26,7 @@ func earlier(t *testing.T, schema int) *place {
 			t.Fatal(err)
 		}
 	}
-	p.root, p.agents = seal.Key{1, 2, 3}, p.agents[:2]
+	p.root, p.roots, p.agents = seal.Key{1, 2, 3}, []seal.Key{{1, 2, 3}}, p.agents[:2]
 	from := fmt.Sprintf("../sqlite/testdata/earlier/%04d", schema)
 	earlierFile(t, p.path("data/accounts/desk/data.db"), "../sqlite/migrations", schema, from+".data.sql")
 	earlierFile(t, p.path("keys/desk.db"), "../keys/migrations", 1, from+".keys.sql")

@@ -3,11 +3,13 @@ package backup
 import (
 	"bytes"
 	"context"
+
+	"parley.im/parley/store/seal"
 )
 
 // WriteManifest lets tests put a manifest of their own into a target.
-func WriteManifest(ctx context.Context, t Target, m *Manifest) error {
-	name, text, err := m.encode()
+func WriteManifest(ctx context.Context, t Target, m *Manifest, roots ...seal.Key) error {
+	name, text, err := m.encode(roots)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"testing"
 	"time"
+
+	"parley.im/parley/store/seal"
 )
 
 // What a piece holds is somebody else's until it is read: nothing in it may do more than
@@ -89,19 +91,30 @@ func FuzzRow(f *testing.F) {
 }
 
 func FuzzManifest(f *testing.F) {
-	m := &Manifest{Format: 1, Kind: Data, Time: time.Unix(1, 0).UTC(), Chains: []Chain{{Kind: Data, Account: "desk", Pieces: []Piece{
-		{Name: pieceName(Data, "desk", stamp(time.Unix(1, 0)), 0, time.Unix(1, 0)), Size: 3},
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	m := &Manifest{Format: 1, Kind: Data, Time: at, Chains: []Chain{{Kind: Data, Account: "desk", Pieces: []Piece{
+		{Name: pieceName(Data, "desk", stamp(at), 0, at), Size: 3},
 	}}}}
-	_, text, err := m.encode()
-	if err != nil {
-		f.Fatal(err)
+	root := []seal.Key{{1, 2, 3}}
+	var seed []byte // which alone was signed
+	for _, roots := range [][]seal.Key{nil, root} {
+		_, text, err := m.encode(roots)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+		if seed == nil {
+			seed = text
+		}
 	}
-	f.Add(text)
 	f.Add([]byte(`{"chains":[{"pieces":[{"name":"../../x"}]}]}`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		got, err := parseManifest(manifestsDir+"20260101T000000.000Z-"+shortHash(in)+".json", in)
 		if err != nil {
 			return
+		}
+		if got.madeBy(root) == nil && !bytes.Equal(got.signed, seed) {
+			t.Errorf("%q counts as signed", in)
 		}
 		for _, c := range got.Chains {
 			for _, p := range c.Pieces {

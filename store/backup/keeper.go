@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/seal"
 	"parley.im/parley/xmppd/panics"
 )
 
@@ -25,6 +26,7 @@ type Config struct {
 	Settings   func() []string // files of the configuration, which hold no secrets
 
 	Recipients  []age.Recipient
+	Roots       func() []seal.Key // sign what is made; nil is nobody
 	DataTargets []Target
 	KeysTargets []Target
 	Every       time.Duration // between increments, when something has changed
@@ -265,6 +267,10 @@ func (k *Keeper) forget(sources []source) error {
 // publish makes copies of manifests, if they say anything new, and lets couriers have
 // them. Data and keys get theirs together: a restore compares their times. k.mu is held.
 func (k *Keeper) publish(next map[Kind]*Manifest, whole map[Kind]bool) error {
+	var roots []seal.Key
+	if k.cfg.Roots != nil {
+		roots = k.cfg.Roots()
+	}
 	same := true
 	for kind, m := range next {
 		old := k.current[kind]
@@ -285,7 +291,7 @@ func (k *Keeper) publish(next map[Kind]*Manifest, whole map[Kind]bool) error {
 			c.name, c.text, c.manifest = old.name, old.text, old.manifest
 		} else {
 			var err error
-			if c.name, c.text, err = m.encode(); err != nil {
+			if c.name, c.text, err = m.encode(roots); err != nil {
 				return err
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -34,6 +35,9 @@ type Manifest struct {
 	Time    time.Time `json:"time"` // what was kept before is in it
 	Program string    `json:"program"`
 	Chains  []Chain   `json:"chains"`
+
+	signed     []byte // what the signatures are of; set by parseManifest
+	signatures []signature
 }
 
 // A Chain is one account's: a full piece, and the increments that follow it.
@@ -85,12 +89,15 @@ func parsePieceName(name string) (p place, ok bool) {
 	return place{path.Dir(name), begun, at}, err1 == nil && err2 == nil
 }
 
-// encode is the manifest as it is stored and the name it gets, which holds its hash.
-func (m *Manifest) encode() (name string, text []byte, err error) {
+// encode is the manifest as it is stored, signed by root keys, and the name it gets, which
+// holds its hash.
+func (m *Manifest) encode(roots []seal.Key) (name string, text []byte, err error) {
 	if text, err = json.MarshalIndent(m, "", " "); err != nil {
 		return "", nil, err
 	}
-	text = append(text, '\n')
+	if text, err = sign(append(text, '\n'), roots); err != nil {
+		return "", nil, err
+	}
 	return manifestsDir + stamp(m.Time) + "-" + shortHash(text) + ".json", text, nil
 }
 
@@ -118,7 +125,11 @@ func parseManifest(name string, text []byte) (*Manifest, error) {
 	if !strings.HasSuffix(name, "-"+shortHash(text)+".json") {
 		return nil, fmt.Errorf("the manifest %s %w", name, errManifest)
 	}
-	if err := json.Unmarshal(text, m); err != nil {
+	var err error
+	if m.signed, m.signatures, err = split(text); err == nil {
+		err = json.Unmarshal(m.signed, m)
+	}
+	if at, ok := manifestTime(name); err != nil || ok && !at.Equal(m.Time) {
 		return nil, fmt.Errorf("the manifest %s %w", name, errManifest)
 	}
 	if m.Format > manifestFormat {

@@ -14,6 +14,7 @@ import (
 
 	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -23,12 +24,19 @@ type Restore struct {
 	Identities []age.Identity
 	Dir        string    // is made, or is empty
 	At         time.Time // the newest copy that is not younger; zero is the newest
+	// Roots are the root keys by one of which copies must be signed; with none it is not
+	// looked at. Unsigned takes those that bear no signature of theirs, too.
+	Roots    []seal.Key
+	Unsigned bool
 }
 
 // A Report says what was brought back.
 type Report struct {
 	Time     time.Time // of the copy of the data
 	KeysTime time.Time
+	// Behind says that the newest copy of the keys is younger than that of the data, though
+	// they are made together: one of the data was not brought, or was taken away.
+	Behind   bool
 	Accounts []AccountReport
 	// Deleted are accounts whose keys are gone: they were deleted after the copy.
 	Deleted []string
@@ -117,21 +125,21 @@ func vacant(dir string) error {
 }
 
 func (r *Restore) into(ctx context.Context, dir string) (*Report, error) {
-	data, err := choose(ctx, r.Data, Data, r.At)
+	data, err := r.choose(ctx, r.Data, Data, r.At)
 	if err != nil {
 		return nil, err
 	}
 	newest := data
 	if !r.At.IsZero() {
-		if newest, err = choose(ctx, r.Data, Data, time.Time{}); err != nil {
+		if newest, err = r.choose(ctx, r.Data, Data, time.Time{}); err != nil {
 			return nil, err
 		}
 	}
-	theKeys, err := choose(ctx, r.Keys, Keys, time.Time{})
+	theKeys, err := r.choose(ctx, r.Keys, Keys, time.Time{})
 	if err != nil {
 		return nil, err
 	}
-	report := &Report{Time: data.Time, KeysTime: theKeys.Time}
+	report := &Report{Time: data.Time, KeysTime: theKeys.Time, Behind: newest.Time.Before(theKeys.Time)}
 	for _, c := range data.Chains {
 		if c.Kind == settings {
 			continue

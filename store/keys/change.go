@@ -60,6 +60,14 @@ func (r *Roots) Target() seal.Key {
 	return r.Root
 }
 
+// Both are the root key and, while it is replaced, the other one.
+func (r *Roots) Both() []seal.Key {
+	if r.Is == Only {
+		return []seal.Key{r.Root}
+	}
+	return []seal.Key{r.Root, r.Other}
+}
+
 func rootBox(k *seal.Key) *seal.Box { return seal.NewBox(k, "", 0, 0) }
 
 // OpenRoots looks in a folder of keys whether a root key is being replaced.

@@ -21,6 +21,7 @@ const (
 	useMessage = "msg"
 	useField   = "field"
 	useCommit  = "commit"
+	useCopies  = "copies"
 )
 
 const secretText = "[secret]"
@@ -59,6 +60,9 @@ func (k *Key) sub(use string) Key {
 // Commitment is kept beside what the key seals and tells, without telling the
 // key, whether a key is the one.
 func (k *Key) Commitment() [32]byte { return k.sub(useCommit) }
+
+// Copies is the sub-key by which the maker of copies is known.
+func (k *Key) Copies() Key { return k.sub(useCopies) }
 
 // Format writes "[secret]" for every verb.
 func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secretText) }
