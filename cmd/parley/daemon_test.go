@@ -37,6 +37,10 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	if config := os.Getenv(beForgetful); config != "" {
+		fmt.Fprintln(os.Stderr, "forgetful:", forgetful(config))
+		os.Exit(1)
+	}
 	// Under the race detector each process would linger for a second at its end.
 	if os.Getenv("GORACE") == "" {
 		os.Setenv("GORACE", "atexit_sleep_ms=10")

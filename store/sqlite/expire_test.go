@@ -4,15 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/sqlite"
+	"parley.im/parley/store/sqlite/conn"
 )
 
 const day = 24 * time.Hour
@@ -434,3 +437,42 @@ func TestExpiryIsResumed(t *testing.T) {
 func conversationSecret(c store.Conversation, generation int64) keys.ID {
 	return keys.ID{Owner: keys.OfConversation, Number: int64(c.ID()), Generation: generation}
 }
+
+// A copy that reads the file is waited for: the write-ahead log, which holds what was
+// destroyed, is emptied as soon as it ends and not at the next look.
+func TestExpiryWaitsForWhoReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, cal := keeping(t, 4*day)
+		f.open()
+		anna := f.agent("anna")
+		f.sayNow(f.direct(anna, anna), anna, "old")
+		reader, err := conn.Open(conn.Config{Path: f.data() + "/data.db", ReadOnly: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cal.pass(5 * day)
+		done := make(chan error, 1)
+		if err := reader.InView(func() error {
+			if n, err := reader.Number("SELECT count(*) FROM log"); err != nil || n == 0 {
+				return fmt.Errorf("there are %d records, %w", n, err)
+			}
+			go func() { // ends soon after the reader
+				_, err := f.store.Expire(t.Context(), store.Expiry{Now: cal.time()})
+				done <- err
+			}()
+			<-time.After(copyTakes / 2)
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+		if err := errors.Join(<-done, reader.Close()); err != nil {
+			t.Error(err)
+		}
+		if info, err := os.Stat(f.data() + "/data.db-wal"); err != nil || info.Size() > 0 {
+			t.Errorf("the write-ahead log has %d bytes, %v", info.Size(), err)
+		}
+	})
+}
+
+// copyTakes is what the store expects a copy to read for at most.
+const copyTakes = 30 * time.Second

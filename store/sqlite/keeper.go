@@ -114,10 +114,12 @@ func (a *Account) checkpoint(last conn.Mode) error {
 	defer a.gate.Unlock()
 	_, complete, err := db.Checkpoint(last)
 	if err == nil && !complete {
-		err = errors.New("somebody else reads the file")
+		err = errRead
 	}
 	return err
 }
+
+var errRead = errors.New("somebody else reads the file")
 
 // rest closes files and empties caches until they are needed again.
 func (a *Account) rest() {

@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"parley.im/parley/store/sqlite/conn"
@@ -125,9 +126,26 @@ func (x *expiration) clean(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := x.a.checkpoint(conn.Truncate); err != nil {
+	if err := x.emptyLog(ctx); err != nil {
 		return err
 	}
 	x.a.untidy.Store(false)
 	return nil
+}
+
+// copyTakes is how long somebody may read the file while the write-ahead log is to be
+// emptied: a copy does, and takes seconds. The next try of all would be in an hour.
+const copyTakes = 30 * time.Second
+
+func (x *expiration) emptyLog(ctx context.Context) error {
+	const again = 50 * time.Millisecond
+	for tries := copyTakes / again; ; tries-- {
+		err := x.a.checkpoint(conn.Truncate)
+		if tries == 0 || !errors.Is(err, errRead) {
+			return err
+		}
+		if err := rest(ctx, again/restFor); err != nil {
+			return err
+		}
+	}
 }
