@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley.im/parley/store"
 )
 
 // maxRetryAfter is the longest that a receiver may put an event off.
@@ -20,6 +22,26 @@ func (c *Config) wait(attempts int) (time.Duration, bool) {
 	}
 	w := c.Waits[attempts]
 	return time.Duration(float64(w) * (0.8 + 0.4*rand.Float64())), true
+}
+
+// resumed is when an event is due, and when it failed first, that an earlier process has put
+// off. Within a process times hold the processor's own time, too, and no change of the clock
+// matters; what was kept does not. By a clock that went back since, an event would be put off
+// by as much, and hold up those behind it: so none waits longer than it would have to if it had
+// failed just now.
+func (c *Config) resumed(r store.Retry, now time.Time) (due, first time.Time) {
+	due, first = r.Next, r.First
+	most, _ := c.wait(r.Attempt)
+	if !first.IsZero() && !first.After(now) {
+		most = max(most, maxRetryAfter) // the receiver may have asked for that
+	}
+	if latest := now.Add(most); due.After(latest) {
+		due = latest
+	}
+	if first.After(now) {
+		first = now
+	}
+	return due, first
 }
 
 // retryAfter is how long an answer asks to wait (RFC 9110 §10.2.3): a number of

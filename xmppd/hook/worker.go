@@ -180,9 +180,11 @@ func (w *worker) load(ctx context.Context) error {
 		return err
 	}
 	w.noted = !w.failing.IsZero()
+	now := time.Now()
 	rows := make([]*job, len(list))
 	for i, r := range list {
-		rows[i] = &job{ordinal: r.Ordinal, due: r.Next, first: r.First, attempt: r.Attempt, row: true}
+		due, first := w.c.resumed(r, now)
+		rows[i] = &job{ordinal: r.Ordinal, due: due, first: first, attempt: r.Attempt, row: true}
 	}
 	if err := w.lineUp(ctx, rows); err != nil {
 		return err
