@@ -154,7 +154,8 @@ func (k *Keeper) watch(ctx context.Context) {
 func (k *Keeper) Make(ctx context.Context, full bool) error {
 	k.making.Lock()
 	defer k.making.Unlock()
-	begun := k.now().UTC().Truncate(time.Millisecond)
+	now := k.now()
+	begun := now.UTC().Truncate(time.Millisecond)
 	full = full || k.lacks()
 	next := make(map[Kind]*Manifest)
 	for _, kind := range []Kind{Data, Keys} {
@@ -184,7 +185,7 @@ func (k *Keeper) Make(ctx context.Context, full bool) error {
 	if errors.Join(errs...) == nil {
 		k.full = false
 	}
-	return errors.Join(append(errs, k.publish(next, whole))...)
+	return errors.Join(append(errs, k.publish(next, whole, now))...)
 }
 
 // sources are what is copied, in the order in which it is.
@@ -265,8 +266,10 @@ func (k *Keeper) forget(sources []source) error {
 }
 
 // publish makes copies of manifests, if they say anything new, and lets couriers have
-// them. Data and keys get theirs together: a restore compares their times. k.mu is held.
-func (k *Keeper) publish(next map[Kind]*Manifest, whole map[Kind]bool) error {
+// them. Data and keys get theirs together: a restore compares their times. How old they are is
+// counted from now, which unlike a manifest's time holds the processor's own, so that a clock
+// that goes back hides no old copy. k.mu is held.
+func (k *Keeper) publish(next map[Kind]*Manifest, whole map[Kind]bool, now time.Time) error {
 	var roots []seal.Key
 	if k.cfg.Roots != nil {
 		roots = k.cfg.Roots()
@@ -278,7 +281,7 @@ func (k *Keeper) publish(next map[Kind]*Manifest, whole map[Kind]bool) error {
 	}
 	for kind, m := range next {
 		old := k.current[kind]
-		c := &copied{manifest: m, asOf: m.Time}
+		c := &copied{manifest: m, asOf: now}
 		if old != nil {
 			if !whole[kind] {
 				c.asOf = old.asOf
