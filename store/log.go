@@ -36,6 +36,19 @@ const (
 	KindKeyShredded         Kind = 12
 	KindBackupStale         Kind = 13
 	KindWebhookFailing      Kind = 18
+
+	// Of contacts.
+	KindContactCreated     Kind = 20
+	KindContactQueued      Kind = 21
+	KindContactOffered     Kind = 22
+	KindContactDeclined    Kind = 23
+	KindContactMissed      Kind = 24
+	KindContactAssigned    Kind = 25
+	KindContactTransferred Kind = 26
+	KindContactUpdated     Kind = 27
+	KindContactClosed      Kind = 28
+	KindContactFinalized   Kind = 29
+	KindContactRated       Kind = 30
 )
 
 var events = map[Kind]string{
@@ -54,6 +67,18 @@ var events = map[Kind]string{
 	KindKeyShredded:         "key.shredded",
 	KindBackupStale:         "backup.stale",
 	KindWebhookFailing:      "webhook.failing",
+
+	KindContactCreated:     "contact.created",
+	KindContactQueued:      "contact.queued",
+	KindContactOffered:     "contact.offered",
+	KindContactDeclined:    "contact.declined",
+	KindContactMissed:      "contact.missed",
+	KindContactAssigned:    "contact.assigned",
+	KindContactTransferred: "contact.transferred",
+	KindContactUpdated:     "contact.updated",
+	KindContactClosed:      "contact.closed",
+	KindContactFinalized:   "contact.finalized",
+	KindContactRated:       "contact.rated",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

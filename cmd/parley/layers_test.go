@@ -18,6 +18,7 @@ var layers = map[string]int{
 	"store/seal":        1,
 	"conf":              1,
 	"xmppd/panics":      1,
+	"xmppd/desk":        1,
 	"store/storetest":   1, // tests only
 	"store/sqlite/conn": 1,
 	"store/keys":        2,
