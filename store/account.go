@@ -20,6 +20,20 @@ type Account interface {
 	// one: "" if she was deleted, the agent's own if they are one.
 	Directs(ctx context.Context, agent AgentID, yield func(peer string, id ConversationID) error) error
 
+	// NewContact makes the conversation of a visitor's contact, its secret durable first.
+	// The first change makes the contact; a start finds that there never was one, and
+	// destroys the conversation.
+	NewContact(ctx context.Context) (Conversation, error)
+	// OpenContact opens one that is there. It is cheap while somebody holds it.
+	OpenContact(ctx context.Context, id ConversationID) (Conversation, error)
+	// Contact is a contact as it is now, ContactAt the one that has an address.
+	Contact(ctx context.Context, id ConversationID) (Contact, error)
+	ContactAt(ctx context.Context, address string) (Contact, error)
+	// Contacts lists those that q asks for. A page costs the same however many there are,
+	// if q has one condition, or one that few of them meet. Where many meet each of
+	// several, but few all of them, those that meet one are looked through, some at a time.
+	Contacts(ctx context.Context, q ContactQuery) ([]Contact, error)
+
 	// Append queues a batch and returns at once; b.Done is called later.
 	Append(b *Batch)
 	// OnGroup registers the one func that the dispatcher calls after it has called the
@@ -73,8 +87,9 @@ type Account interface {
 	// is held is ErrConflict.
 	Shred(ctx context.Context, id ConversationID) error
 
-	// Expire destroys what is older than the account keeps it, and ends what an earlier
-	// call has begun. It goes slowly, so that whoever is at work does not wait.
+	// Expire destroys what is older than the account keeps it, contacts as a whole and by
+	// when they have ended, and ends what an earlier call has begun. It goes slowly, so that
+	// whoever is at work does not wait.
 	Expire(ctx context.Context, e Expiry) (Forecast, error)
 	// Retain says how long records are kept from now on, before they expire; 0 is for ever.
 	Retain(d time.Duration)
@@ -97,7 +112,7 @@ type Account interface {
 	DisableAgent(ctx context.Context, id AgentID, disabled bool) error
 	SetRole(ctx context.Context, id AgentID, role string) error
 	// DeleteAgent removes the agent, her credentials and memberships. Conversations
-	// that nobody can see any more are shredded.
+	// of agents that nobody can see any more are shredded; contacts stay.
 	DeleteAgent(ctx context.Context, id AgentID) error
 	Credentials(ctx context.Context, id AgentID) ([]Credential, error)
 	// SetCredential adds a credential, or replaces the agent's of the same label. One
@@ -200,9 +215,9 @@ type Account interface {
 type Summary struct {
 	ID       ConversationID
 	Nature   Nature
-	Agents   []AgentID
-	Records  int64 // that are there
-	Gone     int64 // that were destroyed before them
+	Agents   []AgentID // of a direct one
+	Records  int64     // that are there
+	Gone     int64     // that were destroyed before them
 	First    Ordinal
 	Last     Ordinal
 	Held     time.Time // until then nothing of it is destroyed

@@ -95,6 +95,8 @@ const (
 	Journal Nature = 1
 	// Direct is two agents talking.
 	Direct Nature = 2
+	// Support is a visitor's contact.
+	Support Nature = 3
 )
 
 // A Conversation is an open conversation: its secret is at hand, so that
@@ -130,6 +132,10 @@ type Op struct {
 type Batch struct {
 	Ops []Op
 
+	// Contact is a change of a contact, or nil. Of such a batch a repetition is the whole
+	// batch: when any of Ops is one, all are Repeated, and nothing is kept or changed.
+	Contact *ContactChange
+
 	// Lazy says that nobody waits for this batch: it may wait a little (50 ms) for
 	// others to share a commit with.
 	Lazy bool
@@ -140,7 +146,8 @@ type Batch struct {
 	Done func(*Batch)
 
 	// Err is nil when the batch is on stable storage. ErrFull and ErrUnavailable
-	// mean that nothing was kept and the sender may try again.
+	// mean that nothing was kept and the sender may try again, ErrConflict that the
+	// contact is another one meanwhile.
 	Err error
 }
 

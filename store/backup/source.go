@@ -174,7 +174,7 @@ var errEnough = errors.New("enough")
 // destroyed lists the conversations that were shredded, and of others how many of their
 // oldest records were destroyed.
 func (r *reading) destroyed(db *conn.Conn) error {
-	if err := eachID(db, "SELECT id, 0 FROM conversation WHERE shredded <> 0 ORDER BY id", func(ahead, _ int64) {
+	if err := eachID(db, "SELECT id, 0 FROM conversation WHERE shredded IN (1, 2) ORDER BY id", func(ahead, _ int64) {
 		r.shred = binary.AppendVarint(r.shred, ahead)
 	}); err != nil {
 		return err

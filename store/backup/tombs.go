@@ -199,6 +199,7 @@ func (b *burial) bury(db *conn.Conn) error {
 		"DELETE FROM log WHERE conversation IN (SELECT id FROM buried)",
 		"DELETE FROM place WHERE conversation IN (SELECT id FROM buried)",
 		"DELETE FROM member WHERE conversation IN (SELECT id FROM buried)",
+		"DELETE FROM contact WHERE conversation IN (SELECT id FROM buried)",
 		"DELETE FROM generation WHERE conversation IN (SELECT id FROM buried)",
 		"UPDATE attempt SET answer = x'', generation = 0 WHERE conversation IN (SELECT id FROM buried)",
 		"UPDATE conversation SET shredded = 2 WHERE id IN (SELECT id FROM buried)",

@@ -13,6 +13,9 @@ func (a *Account) Append(b *store.Batch) {
 	a.used.Store(true)
 	it := item{batch: b, err: a.check(b)}
 	if it.err == nil {
+		it.contact, it.err = a.contactOf(b)
+	}
+	if it.err == nil {
 		a.mark(&it)
 	}
 	if !a.queue.put(it) {

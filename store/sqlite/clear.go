@@ -129,15 +129,7 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 			told, s, err = x.a.end(db, id)
 			return err
 		}, func(w *writer) error {
-			if x.a.cfg.Sealed && x.a.journal.sealing.Load().box == nil {
-				return fmt.Errorf("tell of it without a secret: %w", store.ErrUnavailable)
-			}
-			for i := range told {
-				if err := w.append(&told[i], 0); err != nil {
-					return err
-				}
-			}
-			return nil
+			return w.tellAll(told)
 		})
 		if err != nil {
 			return err
@@ -147,6 +139,19 @@ func (x *expiration) clear(ctx context.Context, id store.ConversationID) error {
 			x.done(s)
 		}
 		if err := rest(ctx, busy); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellAll appends what the journal tells of.
+func (w *writer) tellAll(told []store.Op) error {
+	if len(told) > 0 && w.a.cfg.Sealed && w.a.journal.sealing.Load().box == nil {
+		return fmt.Errorf("tell of it without a secret: %w", store.ErrUnavailable)
+	}
+	for i := range told {
+		if err := w.append(&told[i], 0); err != nil {
 			return err
 		}
 	}
@@ -231,7 +236,7 @@ func (a *Account) ofKey(kind store.Kind, id store.ConversationID, nature store.N
 	return store.Op{Conversation: a.journal, Kind: kind, At: a.now(), Data: data}, err
 }
 
-var kinds = map[store.Nature]string{store.Journal: "journal", store.Direct: "direct"}
+var kinds = map[store.Nature]string{store.Journal: "journal", store.Direct: "direct", store.Support: "contact"}
 
 // tellUnavailable has the journal say that a conversation's secret is not where it should
 // be. Nobody waits for it.

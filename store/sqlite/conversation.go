@@ -28,6 +28,9 @@ type conversation struct {
 	renewing atomic.Bool
 	shredded atomic.Bool
 
+	// seers are agents who see a contact, or did; guarded by views.mu once it is open.
+	seers []store.AgentID
+
 	// Touched by the writer only, once the conversation is open.
 	header  header
 	before  header // what it was before the transaction under way
@@ -164,6 +167,9 @@ func (a *Account) load(ctx context.Context, nature store.Nature, p pair) (*conve
 				copy(c.header.hash[:], r.Blob(5))
 				s.generation, s.made, commitment = r.Int(6), r.Int(7), r.Blob(8)
 			})
+		if err == nil && found && nature == store.Support {
+			c.seers, err = membersOf(db, c.id)
+		}
 		return err
 	})
 	if err != nil || !found {
@@ -185,10 +191,23 @@ func (a *Account) load(ctx context.Context, nature store.Nature, p pair) (*conve
 	return a.open.add(c), nil
 }
 
-// make makes a conversation: its secret first, durably, then its rows.
+func membersOf(db *conn.Conn, id store.ConversationID) (agents []store.AgentID, err error) {
+	err = db.Query("SELECT agent FROM member WHERE conversation = ?", []any{int64(id)}, func(r conn.Row) error {
+		agents = append(agents, store.AgentID(r.Int(0)))
+		return nil
+	})
+	return agents, err
+}
+
+// make makes a conversation: its secret first, durably, then its rows. A contact's pair is
+// of its own, and its row counts when there is one of table contact, too.
 func (a *Account) make(ctx context.Context, nature store.Nature, p pair) (*conversation, error) {
-	c := &conversation{account: a, nature: nature, a: p.a, b: p.b}
-	c.id = store.ConversationID(a.nextConversation.Add(1))
+	id := store.ConversationID(a.nextConversation.Add(1))
+	state := whole
+	if nature == store.Support {
+		p, state = pairOfContact(id), unborn
+	}
+	c := &conversation{account: a, id: id, nature: nature, a: p.a, b: p.b}
 	s, commitment, err := a.newSecret(ctx, c.id, 1)
 	if err != nil {
 		return nil, err
@@ -201,8 +220,8 @@ func (a *Account) make(ctx context.Context, nature store.Nature, p pair) (*conve
 			}
 		}
 		if err := db.Exec(`INSERT INTO conversation (id, nature, a, b, first, last, n, others, hash, generation, shredded)
-			VALUES (?, ?, ?, ?, 0, 0, 0, 0, zeroblob(32), ?, 0)`,
-			int64(c.id), int(nature), int64(p.a), int64(p.b), s.generation); err != nil {
+			VALUES (?, ?, ?, ?, 0, 0, 0, 0, zeroblob(32), ?, ?)`,
+			int64(c.id), int(nature), int64(p.a), int64(p.b), s.generation, state); err != nil {
 			return err
 		}
 		if err := insertGeneration(db, c.id, s, commitment); err != nil {

@@ -182,6 +182,11 @@ func (x *expiration) expire(ctx context.Context, now time.Time) error {
 		}
 		after = some[len(some)-1].id
 	}
+	oldest, err := x.contacts(ctx, l.oldest)
+	if err != nil {
+		return err
+	}
+	next = min(next, oldest)
 	// What is made from here on lasts at least as long as what is new.
 	x.forecast.Next = time.UnixMilli(min(next, now.UnixMilli()) + 1).Add(x.a.retention())
 	return nil
@@ -202,9 +207,9 @@ func (x *expiration) prospects(ctx context.Context, after store.ConversationID) 
 			FROM conversation c
 			LEFT JOIN log l ON l.ordinal = c.first
 			LEFT JOIN generation g ON g.conversation = c.id AND g.generation = l.generation AND g.generation > 0
-			WHERE c.id > ? AND c.shredded = 0
+			WHERE c.id > ? AND c.shredded = 0 AND c.nature <> +?
 			ORDER BY c.id
-			LIMIT +?`, []any{int64(math.MaxInt64), int64(after), expireLook}, func(r conn.Row) error {
+			LIMIT +?`, []any{int64(math.MaxInt64), int64(after), int(store.Support), expireLook}, func(r conn.Row) error {
 			p := prospect{id: store.ConversationID(r.Int(0)), nature: store.Nature(r.Int(1)),
 				pair: pair{store.AgentID(r.Int(2)), store.AgentID(r.Int(3))}, held: fromMilli(r.Int(4)), oldest: r.Int(5)}
 			if p.held.Before(account) {

@@ -249,10 +249,7 @@ func (a *Account) ready(ctx context.Context) error {
 	}
 	// Secrets that nothing knows go first: where an older log was put beside newer keys, one
 	// of them would stand in the place of the journal's next.
-	if err := a.sweep(ctx); err != nil {
-		return err
-	}
-	return a.freshen(ctx, a.journal)
+	return a.sweep(ctx)
 }
 
 // start runs do beside the caller, unless the account is closing.

@@ -130,7 +130,8 @@ func setOf(ids []store.ConversationID) map[store.ConversationID]bool {
 }
 
 // Visible says whether the agent may see the record. One that was destroyed could be
-// seen by whoever knows its archive id.
+// seen by whoever knows its archive id, as could a contact's by whoever saw that once: ids
+// are each agent's own.
 func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordinal) (bool, error) {
 	if o < 1 || o > a.Newest() {
 		return false, nil
@@ -141,8 +142,8 @@ func (a *Account) Visible(ctx context.Context, agent store.AgentID, o store.Ordi
 			FROM log l
 			LEFT JOIN conversation c ON c.id = l.conversation
 			LEFT JOIN member m ON m.agent = +? AND m.conversation = l.conversation
-				AND NOT m.hidden AND l.n >= m.first_n AND (m.last_n = 0 OR l.n <= m.last_n)
-			WHERE l.ordinal = +?`, []any{int(store.KindMessage), int64(agent), int64(o)},
+				AND (c.nature = +? OR NOT m.hidden AND l.n >= m.first_n AND (m.last_n = 0 OR l.n <= m.last_n))
+			WHERE l.ordinal = +?`, []any{int(store.KindMessage), int64(agent), int(store.Support), int64(o)},
 			func(r conn.Row) { visible = r.Int(0) != 0 })
 		return err
 	})

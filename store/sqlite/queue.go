@@ -24,6 +24,7 @@ type item struct {
 	batch   *store.Batch
 	repeat  int64   // of a batch of one
 	repeats []int64 // of longer ones
+	contact *contactChange
 	write   *write
 	err     error // the item's own fault, which fails no other
 }
@@ -42,6 +43,9 @@ func (it *item) weight() (ops, bytes int) {
 	}
 	for i := range it.batch.Ops {
 		bytes += len(it.batch.Ops[i].Data)
+	}
+	if it.contact != nil {
+		bytes += len(it.contact.sealed)
 	}
 	return max(len(it.batch.Ops), 1), bytes
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/sqlite/conn"
 )
@@ -22,12 +23,15 @@ func (a *Account) secretAge() time.Duration {
 }
 
 // stale says whether a conversation needs a new secret: its own is too old, or the
-// account has become a sealed one.
+// account has become a sealed one. A contact, which goes as a whole, has one for ever.
 func (a *Account) stale(c *conversation) bool {
 	if !a.cfg.Sealed {
 		return false
 	}
 	s := c.sealing.Load()
+	if c.nature == store.Support {
+		return s.box == nil
+	}
 	age := a.now().UnixMilli() - s.made
 	return s.box == nil || age >= a.secretAge().Milliseconds() || age < -clockSlack.Milliseconds()
 }

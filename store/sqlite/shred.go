@@ -19,6 +19,7 @@ const (
 	whole     = 0
 	tombstone = 1 // decided: it will be shredded, if need be after the next start
 	gone      = 2
+	unborn    = 3 // a contact without a row of its own yet: as a tombstone, after the next start
 )
 
 // Shred destroys a conversation: it marks it as such, destroys its secret durably, and
@@ -37,18 +38,21 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 	var state int64
 	c := &conversation{id: id}
 	err := a.update(ctx, func(db *conn.Conn) error {
-		found, err := db.One("SELECT shredded, a, b FROM conversation WHERE id = ?", []any{int64(id)},
-			func(r conn.Row) { state, c.a, c.b = r.Int(0), store.AgentID(r.Int(1)), store.AgentID(r.Int(2)) })
+		found, err := db.One("SELECT shredded, a, b, nature FROM conversation WHERE id = ?", []any{int64(id)}, func(r conn.Row) {
+			state, c.a, c.b, c.nature = r.Int(0), store.AgentID(r.Int(1)), store.AgentID(r.Int(2)), store.Nature(r.Int(3))
+		})
 		if err != nil || !found {
 			return orNotFound(err)
 		}
 		if held, err := heldUntil(db, id); err != nil || a.holds(held) {
 			return orHeld(err, held)
 		}
-		if err := db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded = ?", tombstone, int64(id), whole); err != nil {
-			return err
+		if c.nature == store.Support {
+			if c.seers, err = membersOf(db, id); err != nil {
+				return err
+			}
 		}
-		return db.Exec("DELETE FROM member WHERE conversation = ?", int64(id)) // nobody sees it from here on
+		return entomb(db, id)
 	})
 	a.views.changed(c)
 	if err != nil || state == gone {
@@ -57,27 +61,86 @@ func (a *Account) shred(ctx context.Context, id store.ConversationID) error {
 	return a.finishShred(ctx, id)
 }
 
-// finishShred does what a tombstone says. It can be done again at any point.
-func (a *Account) finishShred(ctx context.Context, id store.ConversationID) error {
+// entomb writes a tombstone. Nobody sees the conversation from here on.
+func entomb(db *conn.Conn, id store.ConversationID) error {
+	if err := db.Exec("UPDATE conversation SET shredded = ? WHERE id = ? AND shredded <> ?", tombstone, int64(id), gone); err != nil {
+		return err
+	}
+	for _, statement := range []string{"DELETE FROM member WHERE conversation = ?", "DELETE FROM contact WHERE conversation = ?"} {
+		if err := db.Exec(statement, int64(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// finishShred does what tombstones say. It can be done again at any point.
+func (a *Account) finishShred(ctx context.Context, ids ...store.ConversationID) error {
 	// Nobody gets to begin what the next start would have to end: a caller who leaves
 	// does not stop it.
 	ctx = context.WithoutCancel(ctx)
-	if c := a.open.id(id); c != nil {
-		c.shredded.Store(true) // records appended until now go with the others
+	for _, id := range ids {
+		if c := a.open.id(id); c != nil {
+			c.shredded.Store(true) // records appended until now go with the others
+		}
 	}
-	if err := a.cfg.Keys.Destroy(ctx, keys.OfConversation, int64(id)); err != nil {
+	if err := a.destroySecrets(ctx, ids); err != nil {
 		return err
 	}
-	a.boxes.forget(int64(id))
 	a.untidy.Store(true)
-	if err := conn.DropCopies(a.path, time.Time{}); err != nil { // it may be there in clear
+	if err := conn.DropCopies(a.path, time.Time{}); err != nil { // they may be there in clear
 		return err
 	}
-	for more := true; more; {
-		if err := a.update(ctx, func(db *conn.Conn) (err error) {
-			more, err = deleteSlice(db, id)
+	for _, id := range ids {
+		if err := a.deleteRows(ctx, id); err != nil {
 			return err
-		}); err != nil {
+		}
+	}
+	return nil
+}
+
+// destroySecrets destroys the secrets of conversations, all at once.
+func (a *Account) destroySecrets(ctx context.Context, ids []store.ConversationID) error {
+	if len(ids) == 1 {
+		defer a.boxes.forget(int64(ids[0]))
+		return a.cfg.Keys.Destroy(ctx, keys.OfConversation, int64(ids[0]))
+	}
+	var secrets []keys.ID
+	if err := a.read(ctx, func(db *conn.Conn) error {
+		for _, id := range ids {
+			if err := db.Query("SELECT generation FROM generation WHERE conversation = ? AND generation > 0", []any{int64(id)}, func(r conn.Row) error {
+				secrets = append(secrets, keys.ID{Owner: keys.OfConversation, Number: int64(id), Generation: r.Int(0)})
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	defer func() {
+		for _, id := range ids {
+			a.boxes.forget(int64(id))
+		}
+	}()
+	return a.cfg.Keys.Sweep(ctx, secrets)
+}
+
+// deleteRows deletes a conversation's records, in slices. With the last the journal tells
+// of a contact, as it does of what expires otherwise.
+func (a *Account) deleteRows(ctx context.Context, id store.ConversationID) error {
+	for more := true; more; {
+		var told []store.Op
+		if err := a.updateAnd(ctx, func(db *conn.Conn) (err error) {
+			if told, err = a.shreddedContact(db, id); err != nil {
+				return err
+			}
+			if more, err = deleteSlice(db, id); more {
+				told = nil
+			}
+			return err
+		}, func(w *writer) error { return w.tellAll(told) }); err != nil {
 			return err
 		}
 	}
@@ -178,7 +241,7 @@ func (a *Account) sweep(ctx context.Context) error {
 	var unfinished []store.ConversationID
 	known, ended := make(map[keys.ID]bool), make(map[keys.ID]bool)
 	err := a.read(ctx, func(db *conn.Conn) error {
-		if err := db.Query("SELECT id FROM conversation WHERE shredded = ?", []any{tombstone}, func(r conn.Row) error {
+		if err := db.Query("SELECT id FROM conversation WHERE shredded IN (?, ?)", []any{tombstone, unborn}, func(r conn.Row) error {
 			unfinished = append(unfinished, store.ConversationID(r.Int(0)))
 			return nil
 		}); err != nil {
@@ -200,11 +263,6 @@ func (a *Account) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range unfinished {
-		if err := a.finishShred(ctx, id); err != nil {
-			return err
-		}
-	}
 	var orphans []keys.ID
 	back := 0
 	for _, owner := range []keys.Owner{keys.OfConversation, keys.OfAgent} {
@@ -225,5 +283,17 @@ func (a *Account) sweep(ctx context.Context) error {
 		a.noticed.Store(&err)
 		a.log.Error("the key database was changed outside the server: see 'parley verify'", "err", err)
 	}
-	return a.cfg.Keys.Sweep(ctx, orphans)
+	if err := a.cfg.Keys.Sweep(ctx, orphans); err != nil {
+		return err
+	}
+	// Only now the journal can have a new secret, to tell of the others in.
+	if err := a.freshen(ctx, a.journal); err != nil {
+		return err
+	}
+	for _, id := range unfinished {
+		if err := a.finishShred(ctx, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }

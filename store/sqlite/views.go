@@ -123,7 +123,7 @@ func (a *Account) viewOf(ctx context.Context, agent store.AgentID, some ...store
 const selectSights = `SELECT c.id, m.first_n, m.last_n, c.n, c.first, c.last, c.others, c.a = c.b, c.gone
 FROM member m
 JOIN conversation c ON c.id = m.conversation
-WHERE m.agent = +? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.nature = +?`
+WHERE m.agent = +? AND NOT m.hidden AND c.shredded = 0 AND c.last > 0 AND c.nature >= +?`
 
 // sights reads what an agent may see of some conversations; of all if some is nil.
 func sights(db *conn.Conn, agent store.AgentID, some map[store.ConversationID]bool) (all []*sight, err error) {
@@ -209,15 +209,43 @@ func (v *views) changed(all ...*conversation) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	for _, c := range all {
-		for _, agent := range [...]store.AgentID{c.a, c.b} {
-			w := v.of[agent]
-			if w == nil {
-				continue
+		if c.nature != store.Support {
+			v.stale(c.id, c.a, c.b)
+			continue
+		}
+		v.stale(c.id, c.seers...)
+	}
+}
+
+// stale notes that agents see something else of a conversation; v.mu is held.
+func (v *views) stale(id store.ConversationID, agents ...store.AgentID) {
+	for _, agent := range agents {
+		w := v.of[agent]
+		if w == nil {
+			continue
+		}
+		if w.stale == nil {
+			w.stale = make(map[store.ConversationID]bool)
+		}
+		w.stale[id] = true
+	}
+}
+
+// admitted notes who sees contacts from here on, and who does no more.
+func (v *views) admitted(all []*contactChange) {
+	if len(all) == 0 {
+		return
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, ch := range all {
+		for _, agent := range ch.See {
+			if !slices.Contains(ch.c.seers, agent) {
+				ch.c.seers = append(ch.c.seers, agent)
 			}
-			if w.stale == nil {
-				w.stale = make(map[store.ConversationID]bool)
-			}
-			w.stale[c.id] = true
+		}
+		for _, agents := range [...][]store.AgentID{ch.See, ch.Stop, ch.Hide} {
+			v.stale(ch.ID, agents...)
 		}
 	}
 }

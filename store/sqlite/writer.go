@@ -30,6 +30,7 @@ type writer struct {
 	sealed  []byte              // and what it holds
 	spans   []span              // spans that are complete
 	touched []*conversation
+	changes []*contactChange
 	marks   int // added to repeats
 	before  struct {
 		newest int64
@@ -114,6 +115,7 @@ func (w *writer) try(items []item) error {
 	if err != nil {
 		w.db.Rollback()
 		w.undo()
+		reconsider(items)
 		return refused(err)
 	}
 	w.keep()
@@ -163,6 +165,14 @@ func (w *writer) apply(it *item) error {
 	}
 	if it.write != nil {
 		if err := w.other(it); err != nil || it.err != nil {
+			return err
+		}
+	}
+	if it.contact != nil {
+		if w.came(it) {
+			return nil
+		}
+		if err := w.change(it); err != nil || it.err != nil {
 			return err
 		}
 	}
@@ -284,6 +294,7 @@ func (w *writer) begin() {
 
 // keep makes what the transaction changed in memory final.
 func (w *writer) keep() {
+	w.a.views.admitted(w.changes)
 	w.a.views.changed(w.touched...)
 	w.a.ledger.keep()
 	for _, c := range w.touched {
@@ -305,7 +316,8 @@ func (w *writer) undo() {
 
 func (w *writer) finish() {
 	clear(w.touched)
-	w.touched, w.marks, w.spans = w.touched[:0], 0, w.spans[:0]
+	clear(w.changes)
+	w.touched, w.changes, w.marks, w.spans = w.touched[:0], w.changes[:0], 0, w.spans[:0]
 }
 
 // open opens the writer's connection if it is at rest.
@@ -327,7 +339,7 @@ func (w *writer) open() error {
 // rest closes the connection of an account that nobody uses.
 func (w *writer) rest() {
 	w.repeats.expire(w.a.now().UnixMilli())
-	w.sealed, w.args, w.touched = nil, nil, nil
+	w.sealed, w.args, w.touched, w.changes = nil, nil, nil, nil
 	if w.db == nil {
 		return
 	}

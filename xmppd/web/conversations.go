@@ -51,7 +51,7 @@ type RecordPath struct {
 	N int64 `path:"n" minimum:"1" doc:"The record's number in its conversation."`
 }
 
-var natures = map[store.Nature]string{store.Journal: "journal", store.Direct: "direct"}
+var natures = map[store.Nature]string{store.Journal: "journal", store.Direct: "direct", store.Support: "contact"}
 
 func (a *API) conversationRoutes() {
 	handle(a, route{id: "list-conversations", method: http.MethodGet, path: "/v1/conversations", does: "List conversations"}, a.listConversations)

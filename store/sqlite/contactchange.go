@@ -1,0 +1,191 @@
+package sqlite
+
+import (
+	"fmt"
+
+	"parley.im/parley/store"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// A contactChange is a batch's change of a contact on its way to the writer.
+type contactChange struct {
+	*store.ContactChange
+	c          *conversation
+	generation int64
+	sealed     []byte
+	lost       bool // the contact was another one, in a transaction that is not decided
+}
+
+// contactOf seals what a batch makes of a contact, here, since the writer has more to do
+// than all its callers; nil if the batch changes none.
+func (a *Account) contactOf(b *store.Batch) (*contactChange, error) {
+	ch := b.Contact
+	if ch == nil {
+		return nil, nil
+	}
+	c := a.open.id(ch.ID)
+	switch {
+	case c == nil || c.nature != store.Support:
+		return nil, fmt.Errorf("change contact %d, which is not open: %w", ch.ID, store.ErrNotFound)
+	case ch.Was < 0 || ch.Version <= ch.Was:
+		return nil, fmt.Errorf("change contact %d from version %d to %d: %w", ch.ID, ch.Was, ch.Version, store.ErrConflict)
+	case !ch.Live && ch.Ended.IsZero():
+		return nil, fmt.Errorf("change contact %d: it is over, but not said since when: %w", ch.ID, store.ErrConflict)
+	}
+	a.freshenSoon(c)
+	s := c.sealing.Load()
+	switch {
+	case s.box != nil:
+		return &contactChange{ContactChange: ch, c: c, generation: s.generation, sealed: s.box.Seal(nil, ch.Data, contactPlace(&ch.Contact))}, nil
+	case a.cfg.Sealed:
+		return nil, fmt.Errorf("change a contact without a secret: %w", store.ErrUnavailable)
+	}
+	return &contactChange{ContactChange: ch, c: c, sealed: ch.Data}, nil
+}
+
+// reconsider forgets conflicts that were found in a transaction which failed: the change
+// that came first was not kept, either.
+func reconsider(items []item) {
+	for i := range items {
+		if it := &items[i]; it.contact != nil && it.contact.lost {
+			it.contact.lost, it.err = false, nil
+		}
+	}
+}
+
+// came says whether any record of a batch that changes a contact came before. Then all did.
+func (w *writer) came(it *item) bool {
+	ops := it.batch.Ops
+	for i := range ops {
+		mark := it.repeatAt(i)
+		if mark == 0 {
+			continue
+		}
+		if s, ok := w.repeats.find(mark, w.now); ok {
+			for j := range ops {
+				ops[j].Ordinal, ops[j].N, ops[j].Repeated = 0, 0, true
+			}
+			ops[i].Ordinal, ops[i].N = store.Ordinal(s.ordinal), s.n
+			return true
+		}
+	}
+	return false
+}
+
+// change makes a contact what the item says, if it is still what that follows. All that may
+// stand in the way is looked at before anything is written.
+func (w *writer) change(it *item) error {
+	ch := it.contact
+	var state, version, created int64
+	var address, visitor string
+	found, err := w.db.One(`SELECT c.shredded, coalesce(k.version, 0), k.address, k.created, k.visitor
+		FROM conversation c
+		LEFT JOIN contact k ON k.conversation = c.id
+		WHERE c.id = ?`, []any{int64(ch.ID)}, func(r conn.Row) {
+		state, version, address, created, visitor = r.Int(0), r.Int(1), r.Text(2), r.Int(3), r.Text(4)
+	})
+	if err != nil {
+		return err
+	}
+	taken := version > 0 && (address != ch.Address || created != toMilli(ch.Created))
+	if version == 0 {
+		n, err := w.db.Number("SELECT 1 FROM contact WHERE address = ?", ch.Address)
+		if err != nil {
+			return err
+		}
+		taken = n != 0
+	}
+	switch {
+	case !found || state == tombstone || state == gone:
+		it.err = fmt.Errorf("change contact %d, which was shredded: %w", ch.ID, store.ErrNotFound)
+	case version != ch.Was:
+		ch.lost = true
+		it.err = fmt.Errorf("change version %d of contact %d, which has version %d: %w", ch.Was, ch.ID, version, store.ErrConflict)
+	case taken:
+		ch.lost = true
+		it.err = fmt.Errorf("change contact %d, whose address is another's: %w", ch.ID, store.ErrConflict)
+	}
+	if it.err != nil {
+		return nil
+	}
+	if err := ch.write(w.db, visitor); err != nil {
+		return err
+	}
+	w.changes = append(w.changes, ch)
+	return ch.admit(w.db)
+}
+
+const insertContact = `INSERT INTO contact (` + contactColumns + `, data)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
+
+const updateContact = `UPDATE contact
+SET version = ?, state = ?, live = ?, owner = ?, ended = ?, outcome = ?, generation = ?, data = ?
+WHERE conversation = ?`
+
+// write writes the row.
+func (ch *contactChange) write(db *conn.Conn, visitor string) error {
+	id := int64(ch.ID)
+	if ch.Was == 0 {
+		if err := db.Exec(insertContact, id, ch.Address, ch.Version, int(ch.State), ch.Live, int64(ch.Owner), ch.Visitor,
+			toMilli(ch.Created), toMilli(ch.Ended), ch.Outcome, ch.generation, ch.sealed); err != nil {
+			return err
+		}
+		return db.Exec("UPDATE conversation SET shredded = ? WHERE id = ?", whole, id)
+	}
+	if visitor != ch.Visitor {
+		if err := db.Exec("UPDATE contact SET visitor = ? WHERE conversation = ?", ch.Visitor, id); err != nil {
+			return err
+		}
+	}
+	return db.Exec(updateContact, ch.Version, int(ch.State), ch.Live, int64(ch.Owner), toMilli(ch.Ended), ch.Outcome, ch.generation, ch.sealed, id)
+}
+
+// What was hidden from an agent is not shown again because she sees the rest. One who was
+// deleted sees nothing.
+const seeContact = `INSERT INTO member (agent, conversation, first_n, last_n, hidden)
+SELECT id, ?1, ?2, 0, 0
+FROM agent
+WHERE id = ?3
+ON CONFLICT (agent, conversation) DO UPDATE
+SET first_n = iif(hidden, excluded.first_n, min(first_n, excluded.first_n)), last_n = 0, hidden = 0
+WHERE hidden OR last_n <> 0 OR excluded.first_n < first_n`
+
+const stopContact = `UPDATE member
+SET last_n = ?
+WHERE agent = ? AND conversation = ? AND last_n = 0 AND NOT hidden`
+
+// A hidden row stays, so that what she has ids of is good for paging.
+const hideContact = `UPDATE member
+SET hidden = 1
+WHERE agent = ? AND conversation = ? AND NOT hidden`
+
+// admit writes who sees the conversation from here on.
+func (ch *contactChange) admit(db *conn.Conn) error {
+	id, n := int64(ch.ID), ch.c.header.n
+	from := ch.From
+	if from < 1 {
+		from = n + 1
+	}
+	for _, agent := range ch.See {
+		if err := db.Exec(seeContact, id, from, int64(agent)); err != nil {
+			return err
+		}
+	}
+	for _, agent := range ch.Stop {
+		var err error
+		if n == 0 { // there is nothing that she could see
+			err = db.Exec(hideContact, int64(agent), id)
+		} else {
+			err = db.Exec(stopContact, n, int64(agent), id)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for _, agent := range ch.Hide {
+		if err := db.Exec(hideContact, int64(agent), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
