@@ -35,6 +35,10 @@ func TestMain(m *testing.M) {
 		expireAll()
 	case "expire full":
 		expireWithoutRoom()
+	case "contacts":
+		contactsForever()
+	case "contacts full":
+		contactsWithoutRoom()
 	default:
 		os.Exit(m.Run())
 	}

@@ -27,6 +27,12 @@ func everything(f *files) {
 			f.say(notes, anna, fmt.Sprint("note ", i))
 		}
 	}
+	k, err := f.store.NewContact(ctx)
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.changeContact(store.ContactChange{See: []store.AgentID{ben}, From: 1,
+		Contact: store.Contact{ID: k.ID(), Address: "aaaa", Version: 1, Live: true, Created: time.Now(), Data: []byte("{}")}})
 	j, err := f.store.Journal(ctx)
 	if err != nil {
 		f.t.Fatal(err)
@@ -64,7 +70,7 @@ func (f *files) keySQL(statement string) {
 
 // Whatever is changed, moved, swapped, cut or removed outside the server, verify says
 // what is affected, and of everything else nothing. The journal is conversation 1, Anna
-// and Ben talk in 2, Anna's notes are 3.
+// and Ben talk in 2, Anna's notes are 3, a visitor's contact is 4.
 func TestVerifyTellsWhatIsAffected(t *testing.T) {
 	for _, test := range []struct {
 		name, sql, keys string
@@ -114,6 +120,11 @@ func TestVerifyTellsWhatIsAffected(t *testing.T) {
 		{name: "a webhook's options", sql: "UPDATE endpoint SET options = zeroblob(60)", want: []string{`options of endpoint "wh_1"`}},
 		{name: "a webhook's cursor", sql: "UPDATE endpoint SET cursor = 1000", want: []string{"webhook wh_1: it was told of all up to record 1000"}},
 		{name: "a key of the API", sql: "UPDATE api_key SET sealed = zeroblob(60)", want: []string{"ak_desk_x"}},
+		{name: "a visitor's contact", sql: "UPDATE contact SET data = zeroblob(60)", want: []string{"contacts are not as they were written (1): conversation 4"}},
+		{name: "whose a visitor's contact is", sql: "UPDATE contact SET owner = 1", want: []string{"contacts are not as they were written (1): conversation 4"}},
+		{name: "a visitor's contact moved", sql: "UPDATE contact SET conversation = 3",
+			want: []string{"contacts are not as they were written (1): conversation 3", "contacts have no conversation (1): conversation 3", "conversations of visitors have no contact (1): conversation 4"}},
+		{name: "a visitor's contact removed", sql: "DELETE FROM contact", want: []string{"conversations of visitors have no contact (1): conversation 4"}},
 		{name: "an answer", sql: "UPDATE attempt SET answer = zeroblob(60)", want: []string{"delivery log of webhook wh_1 (1): dlv_1"}},
 		{name: "a secret of the account", sql: "UPDATE secret SET sealed = zeroblob(60) WHERE name = 'token'", want: []string{`secret "token" of the account`}},
 		{name: "the anchor", keys: "UPDATE meta SET value = 'AAAA' WHERE name = 'anchor'", want: []string{"knows of the log"}},

@@ -18,7 +18,7 @@ import (
 )
 
 // openTest opens an account in a temporary folder.
-func openTest(t *testing.T, change func(*Config)) *Account {
+func openTest(t testing.TB, change func(*Config)) *Account {
 	t.Helper()
 	dir := t.TempDir()
 	k, err := keys.Open(t.Context(), keys.Config{Dir: dir + "/keys", Account: "desk", Root: seal.NewKey()})
