@@ -132,8 +132,8 @@ type Op struct {
 type Batch struct {
 	Ops []Op
 
-	// Contact is a change of a contact, or nil. Of such a batch a repetition is the whole
-	// batch: when any of Ops is one, all are Repeated, and nothing is kept or changed.
+	// Contact is a change of a contact, or nil. It is made also where some of Ops turn out
+	// to be repetitions.
 	Contact *ContactChange
 
 	// Lazy says that nobody waits for this batch: it may wait a little (50 ms) for

@@ -53,25 +53,6 @@ func reconsider(items []item) {
 	}
 }
 
-// came says whether any record of a batch that changes a contact came before. Then all did.
-func (w *writer) came(it *item) bool {
-	ops := it.batch.Ops
-	for i := range ops {
-		mark := it.repeatAt(i)
-		if mark == 0 {
-			continue
-		}
-		if s, ok := w.repeats.find(mark, w.now); ok {
-			for j := range ops {
-				ops[j].Ordinal, ops[j].N, ops[j].Repeated = 0, 0, true
-			}
-			ops[i].Ordinal, ops[i].N = store.Ordinal(s.ordinal), s.n
-			return true
-		}
-	}
-	return false
-}
-
 // change makes a contact what the item says, if it is still what that follows. All that may
 // stand in the way is looked at before anything is written.
 func (w *writer) change(it *item) error {

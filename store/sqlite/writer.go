@@ -169,9 +169,6 @@ func (w *writer) apply(it *item) error {
 		}
 	}
 	if it.contact != nil {
-		if w.came(it) {
-			return nil
-		}
 		if err := w.change(it); err != nil || it.err != nil {
 			return err
 		}

@@ -180,7 +180,8 @@ func contactIsChangedOnce(t *testing.T, open Open) {
 	}
 }
 
-func contactChangeIsNotRepeated(t *testing.T, open Open) {
+// What is said again is not kept again; what becomes of the contact with it is.
+func contactChangesWithARepetition(t *testing.T, open Open) {
 	a, _ := open(t)
 	d := newDesk(t, a)
 	anna := d.agent("anna")
@@ -189,18 +190,15 @@ func contactChangeIsNotRepeated(t *testing.T, open Open) {
 	event := store.Op{Conversation: c, Kind: store.KindContactAssigned, Actor: anna, At: start, Data: []byte("{}")}
 	first := d.change(accept, event, repeatOp(c, anna, "id-1", "hi"))
 	must(t, first.Err)
-	for what, ch := range map[string]store.ContactChange{
-		"the same again":       accept,
-		"with the next change": next(accept.Contact, func(ch *store.ContactChange) { ch.State = 5 }),
-	} {
-		b := d.change(ch, event, repeatOp(c, anna, "id-1", "hi"))
-		must(t, b.Err)
-		if !b.Ops[0].Repeated || !b.Ops[1].Repeated || b.Ops[1].Ordinal != first.Ops[1].Ordinal || b.Ops[1].N != 3 {
-			t.Errorf("%s is %+v, want the first's", what, b.Ops)
-		}
+	wantErr(t, "the same again", d.change(accept, event, repeatOp(c, anna, "id-1", "hi")).Err, store.ErrConflict)
+	wake := next(accept.Contact, func(ch *store.ContactChange) { ch.State = 5 })
+	b := d.change(wake, event, repeatOp(c, anna, "id-1", "hi"))
+	must(t, b.Err)
+	if b.Ops[0].Repeated || b.Ops[0].N != 4 || !b.Ops[1].Repeated || b.Ops[1].Ordinal != first.Ops[1].Ordinal || b.Ops[1].N != 3 {
+		t.Errorf("the next change with the same is %+v", b.Ops)
 	}
-	wantContact(t, "the contact", a, accept.Contact)
-	want(t, "the transcript", d.transcript(k.ID), []string{"hello", "{}", "hi"})
+	wantContact(t, "the contact", a, wake.Contact)
+	want(t, "the transcript", d.transcript(k.ID), []string{"hello", "{}", "hi", "{}"})
 }
 
 // sees compares all ways in which an agent may see messages.

@@ -68,7 +68,7 @@ func Run(t *testing.T, open Open) {
 		{"ContactIsKept", contactIsKept},
 		{"ContactChangesWithItsRecords", contactChangesWithItsRecords},
 		{"ContactIsChangedOnce", contactIsChangedOnce},
-		{"ContactChangeIsNotRepeated", contactChangeIsNotRepeated},
+		{"ContactChangesWithARepetition", contactChangesWithARepetition},
 		{"ContactIsSeen", contactIsSeen},
 		{"ContactIsHidden", contactIsHidden},
 		{"ContactsAreListed", contactsAreListed},
