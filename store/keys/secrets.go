@@ -147,7 +147,7 @@ func (a *Account) unwrap(id ID, version int64, wrapped []byte) (seal.Key, error)
 	return seal.KeyFrom(raw)
 }
 
-// All calls each with the ids of all secrets of one kind of owner.
+// All calls each with the ids of all secrets of one kind of owner, in their order.
 func (a *Account) All(_ context.Context, owner Owner, each func(ID)) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -155,7 +155,7 @@ func (a *Account) All(_ context.Context, owner Owner, each func(ID)) error {
 	if err != nil {
 		return err
 	}
-	return db.Query("SELECT number, generation FROM secret WHERE owner = ?", []any{int(owner)}, func(r conn.Row) error {
+	return db.Query("SELECT number, generation FROM secret WHERE owner = ? ORDER BY number, generation", []any{int(owner)}, func(r conn.Row) error {
 		each(ID{Owner: owner, Number: r.Int(0), Generation: r.Int(1)})
 		return nil
 	})

@@ -199,3 +199,10 @@ func BenchmarkContacts(b *testing.B) {
 		}
 	}
 }
+
+// What a start has to end it finds without going through all conversations.
+func TestUnfinishedIsFoundAtOnce(t *testing.T) {
+	if plan := explain(t, openTest(t, nil), selectUnfinished); plan != "SEARCH conversation USING COVERING INDEX conversation_unfinished (shredded=?)\n" {
+		t.Errorf("it is done as %s", plan)
+	}
+}

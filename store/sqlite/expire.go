@@ -92,7 +92,7 @@ func (x *expiration) finish(ctx context.Context) error {
 	if err := x.a.read(ctx, func(db *conn.Conn) error {
 		return db.Query(`SELECT id
 			FROM conversation c
-			WHERE shredded = 0 AND (cleared < gone
+			WHERE nature IN (1, 2) AND shredded = 0 AND (cleared < gone
 				OR EXISTS (SELECT 1 FROM generation g WHERE g.conversation = c.id AND g.gone = 1))`, nil, func(r conn.Row) error {
 			begun = append(begun, store.ConversationID(r.Int(0)))
 			return nil
@@ -151,7 +151,8 @@ type prospect struct {
 func (x *expiration) expire(ctx context.Context, now time.Time) error {
 	l := x.a.limitAt(now)
 	next := int64(math.MaxInt64)
-	for after := store.ConversationID(0); ; {
+	last := store.ConversationID(x.a.nextConversation.Load())
+	for after := store.ConversationID(0); after < last; after += expireLook {
 		some, err := x.prospects(ctx, after)
 		if err != nil {
 			return err
@@ -177,10 +178,6 @@ func (x *expiration) expire(ctx context.Context, now time.Time) error {
 			}
 			due = due[n:]
 		}
-		if len(some) < expireLook {
-			break
-		}
-		after = some[len(some)-1].id
 	}
 	oldest, err := x.contacts(ctx, l.oldest)
 	if err != nil {
@@ -192,7 +189,7 @@ func (x *expiration) expire(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// prospects reads some conversations. One whose first record is not where its header
+// prospects reads the conversations of some ids that are no contacts. One whose first record is not where its header
 // says has had something destroyed while it was opened, or was changed by others.
 func (x *expiration) prospects(ctx context.Context, after store.ConversationID) (some []prospect, err error) {
 	err = x.a.read(ctx, func(db *conn.Conn) error {
@@ -207,9 +204,8 @@ func (x *expiration) prospects(ctx context.Context, after store.ConversationID) 
 			FROM conversation c
 			LEFT JOIN log l ON l.ordinal = c.first
 			LEFT JOIN generation g ON g.conversation = c.id AND g.generation = l.generation AND g.generation > 0
-			WHERE c.id > ? AND c.shredded = 0 AND c.nature <> +?
-			ORDER BY c.id
-			LIMIT +?`, []any{int64(math.MaxInt64), int64(after), int(store.Support), expireLook}, func(r conn.Row) error {
+			WHERE c.id > ? AND c.id <= ? AND c.shredded = 0 AND c.nature <> +?
+			ORDER BY c.id`, []any{int64(math.MaxInt64), int64(after), int64(after) + expireLook, int(store.Support)}, func(r conn.Row) error {
 			p := prospect{id: store.ConversationID(r.Int(0)), nature: store.Nature(r.Int(1)),
 				pair: pair{store.AgentID(r.Int(2)), store.AgentID(r.Int(3))}, held: fromMilli(r.Int(4)), oldest: r.Int(5)}
 			if p.held.Before(account) {

@@ -203,5 +203,7 @@ CREATE INDEX contact_visitor ON contact (visitor, created);
 
 CREATE INDEX contact_outcome ON contact (outcome, created);
 
+CREATE INDEX conversation_unfinished ON conversation (shredded) WHERE shredded IN (1, 3);
+
 CREATE INDEX contact_ended ON contact (ended) WHERE live = 0;
 

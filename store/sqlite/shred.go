@@ -79,13 +79,18 @@ func (a *Account) finishShred(ctx context.Context, ids ...store.ConversationID) 
 	// Nobody gets to begin what the next start would have to end: a caller who leaves
 	// does not stop it.
 	ctx = context.WithoutCancel(ctx)
-	for _, id := range ids {
+	numbers := make([]int64, len(ids))
+	for i, id := range ids {
 		if c := a.open.id(id); c != nil {
 			c.shredded.Store(true) // records appended until now go with the others
 		}
+		numbers[i] = int64(id)
 	}
-	if err := a.destroySecrets(ctx, ids); err != nil {
+	if err := a.cfg.Keys.Destroy(ctx, keys.OfConversation, numbers...); err != nil {
 		return err
+	}
+	for _, n := range numbers {
+		a.boxes.forget(n)
 	}
 	a.untidy.Store(true)
 	if err := conn.DropCopies(a.path, time.Time{}); err != nil { // they may be there in clear
@@ -97,34 +102,6 @@ func (a *Account) finishShred(ctx context.Context, ids ...store.ConversationID) 
 		}
 	}
 	return nil
-}
-
-// destroySecrets destroys the secrets of conversations, all at once.
-func (a *Account) destroySecrets(ctx context.Context, ids []store.ConversationID) error {
-	if len(ids) == 1 {
-		defer a.boxes.forget(int64(ids[0]))
-		return a.cfg.Keys.Destroy(ctx, keys.OfConversation, int64(ids[0]))
-	}
-	var secrets []keys.ID
-	if err := a.read(ctx, func(db *conn.Conn) error {
-		for _, id := range ids {
-			if err := db.Query("SELECT generation FROM generation WHERE conversation = ? AND generation > 0", []any{int64(id)}, func(r conn.Row) error {
-				secrets = append(secrets, keys.ID{Owner: keys.OfConversation, Number: int64(id), Generation: r.Int(0)})
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
-	}
-	defer func() {
-		for _, id := range ids {
-			a.boxes.forget(int64(id))
-		}
-	}()
-	return a.cfg.Keys.Sweep(ctx, secrets)
 }
 
 // deleteRows deletes a conversation's records, in slices. With the last the journal tells
@@ -233,67 +210,4 @@ func forget(db *conn.Conn, id store.ConversationID) error {
 		}
 	}
 	return db.Exec("PRAGMA incremental_vacuum(256)")
-}
-
-// sweep ends what the last run of the program began: conversations that were to be
-// shredded, and secrets that were made for nothing.
-func (a *Account) sweep(ctx context.Context) error {
-	var unfinished []store.ConversationID
-	known, ended := make(map[keys.ID]bool), make(map[keys.ID]bool)
-	err := a.read(ctx, func(db *conn.Conn) error {
-		if err := db.Query("SELECT id FROM conversation WHERE shredded IN (?, ?)", []any{tombstone, unborn}, func(r conn.Row) error {
-			unfinished = append(unfinished, store.ConversationID(r.Int(0)))
-			return nil
-		}); err != nil {
-			return err
-		}
-		// Those that were to be destroyed are no more known than others.
-		if err := db.Query("SELECT conversation, generation, gone FROM generation", nil, func(r conn.Row) error {
-			id := keys.ID{Owner: keys.OfConversation, Number: r.Int(0), Generation: r.Int(1)}
-			known[id], ended[id] = r.Int(2) == 0, r.Int(2) == 2
-			return nil
-		}); err != nil {
-			return err
-		}
-		return db.Query("SELECT id FROM agent", nil, func(r conn.Row) error {
-			known[agentSecret(store.AgentID(r.Int(0)))] = true
-			return nil
-		})
-	})
-	if err != nil {
-		return err
-	}
-	var orphans []keys.ID
-	back := 0
-	for _, owner := range []keys.Owner{keys.OfConversation, keys.OfAgent} {
-		if err := a.cfg.Keys.All(ctx, owner, func(id keys.ID) {
-			if !known[id] {
-				orphans = append(orphans, id)
-			}
-			if ended[id] {
-				back++
-			}
-		}); err != nil {
-			return err
-		}
-	}
-	if back > 0 {
-		err := fmt.Errorf("%d secrets that had been destroyed were back (and are destroyed again): the key database was put back to an older state: %w",
-			back, store.ErrTampered)
-		a.noticed.Store(&err)
-		a.log.Error("the key database was changed outside the server: see 'parley verify'", "err", err)
-	}
-	if err := a.cfg.Keys.Sweep(ctx, orphans); err != nil {
-		return err
-	}
-	// Only now the journal can have a new secret, to tell of the others in.
-	if err := a.freshen(ctx, a.journal); err != nil {
-		return err
-	}
-	for _, id := range unfinished {
-		if err := a.finishShred(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -27,5 +27,8 @@ CREATE INDEX contact_owner ON contact (owner, created);
 CREATE INDEX contact_visitor ON contact (visitor, created);
 CREATE INDEX contact_outcome ON contact (outcome, created);
 
+-- What the next start has to end.
+CREATE INDEX conversation_unfinished ON conversation (shredded) WHERE shredded IN (1, 3);
+
 -- Retention.
 CREATE INDEX contact_ended ON contact (ended) WHERE live = 0;
