@@ -49,6 +49,9 @@ const (
 	KindContactClosed      Kind = 28
 	KindContactFinalized   Kind = 29
 	KindContactRated       Kind = 30
+	KindMessageDelivered   Kind = 33
+	KindMessageRead        Kind = 34
+	KindAgentPaused        Kind = 38
 )
 
 var events = map[Kind]string{
@@ -79,6 +82,9 @@ var events = map[Kind]string{
 	KindContactClosed:      "contact.closed",
 	KindContactFinalized:   "contact.finalized",
 	KindContactRated:       "contact.rated",
+	KindMessageDelivered:   "message.delivered",
+	KindMessageRead:        "message.read",
+	KindAgentPaused:        "agent.paused",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

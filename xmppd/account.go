@@ -47,6 +47,8 @@ type account struct {
 
 	failures failures
 
+	support *support // nil without visitors; set before the account is in service
+
 	dirtyMu sync.Mutex // guards what follows
 	dirty   []*agent   // agents whose delivery changed since it was last kept
 
@@ -88,6 +90,11 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	acct.regroup()
 	if err := acct.restore(ctx); err != nil {
 		return fmt.Errorf("restore sessions: %w", err)
+	}
+	if a.Support != nil {
+		if acct.support, err = newSupport(ctx, acct, *a.Support); err != nil {
+			return fmt.Errorf("take up contacts: %w", err)
+		}
 	}
 	a.Store.OnGroup(acct.groupDone)
 	s.mu.Lock()
@@ -325,6 +332,9 @@ func (a *account) keepDeliveries() {
 // sealed, to the store, so that they can be after the next start.
 func (a *account) close(ctx context.Context, keep bool) {
 	a.closing.Store(true)
+	if a.support != nil {
+		a.support.end()
+	}
 	agents := a.online()
 	var wg sync.WaitGroup
 	var keepers []*Session

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/wire"
 )
@@ -34,9 +35,12 @@ type agent struct {
 	// Stored while mu is held, except at first.
 	roster atomic.Pointer[im.Roster]
 
+	visitors atomic.Pointer[shownContacts] // whom she has, or is asked to take; changed under mu
+
 	archived atomic.Pointer[im.Preferences] // of her archive; nil until they are known; changed under changing
 	blocked  atomic.Pointer[im.BlockList]   // nil until it is known; changed under changing and mu
 	seen     atomic.Pointer[im.Activity]    // when she was here last; nil until it is known
+	telling  sync.Mutex                     // held while the desk is told of her; taken before mu
 	changing sync.Mutex                     // what she has of her own is changed by one at a time; taken before mu, may wait for the store
 
 	mu       sync.Mutex // guards what follows; taken before a session's
@@ -46,16 +50,17 @@ type agent struct {
 	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
 	comings  comings
-	past     []pastStream   // streams that can't be resumed any more, the newest last
-	changed  int64          // the moment when her credentials were changed last
-	revoked  map[int64]bool // ids of credentials that are good no more, since the server's start
+	lately   []store.ConversationID // contacts that she has seen and does not see any more
+	past     []pastStream           // streams that can't be resumed any more, the newest last
+	changed  int64                  // the moment when her credentials were changed last
+	revoked  map[int64]bool         // ids of credentials that are good no more, since the server's start
 
 	rosterMoves int // changes of her roster that have begun or ended: odd while one is under way
 }
 
 func newAgent(a *account, g store.Agent) *agent {
 	n := &agent{account: a, id: g.ID, name: g.Name, bare: a.bare(g.Name)}
-	n.viewer = im.Viewer{Bare: n.bare, Domain: a.domain, ID: func(o store.Ordinal) string {
+	n.viewer = im.Viewer{Agent: n.id, Bare: n.bare, Domain: a.domain, Visitors: contact.Host(a.domain), ID: func(o store.Ordinal) string {
 		return a.store.ArchiveID(n.id, o)
 	}}
 	n.item = im.AppendColleague(nil, n.bare, n.name, nil)

@@ -122,6 +122,9 @@ func (p *archivePage) with(ctx context.Context, with string) error {
 		return wire.StanzaError{Condition: wire.JIDMalformed}
 	}
 	a := s.agent.account
+	if a.support.serves(j.Domainpart()) {
+		return p.withVisitor(ctx, j.Localpart())
+	}
 	peer := a.agent(j.Localpart())
 	if j.Domainpart() != a.domain || peer == nil {
 		p.none = true
@@ -135,6 +138,16 @@ func (p *archivePage) with(ctx context.Context, with string) error {
 	if errors.Is(err, store.ErrNotFound) {
 		p.none, err = true, nil
 	}
+	return err
+}
+
+// withVisitor narrows it to one contact. One that the agent does not see has nothing for her.
+func (p *archivePage) withVisitor(ctx context.Context, local string) error {
+	c, err := p.session.agent.account.store.ContactAt(ctx, local)
+	if errors.Is(err, store.ErrNotFound) {
+		p.none, err = true, nil
+	}
+	p.all.With = c.ID
 	return err
 }
 

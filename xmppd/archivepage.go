@@ -159,6 +159,7 @@ func (c *collector) add(e *store.Entry) error {
 		c.room = make([]byte, 0, need*max(1, min(c.max-len(c.items), roomResults)))
 	}
 	begin := len(c.room)
+	m = c.page.session.agent.viewer.Seen(e.Actor, &m)
 	c.room = c.results.Append(c.room, e, &m)
 	data := c.room[begin:len(c.room):len(c.room)]
 	c.items = append(c.items, item{data: data, ordinal: e.Ordinal, stanza: true})

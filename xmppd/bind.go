@@ -105,6 +105,7 @@ func (n *negotiation) release(s *Session) (*Session, error) {
 	s.mu.Lock()
 	s.out.writing = false
 	s.mu.Unlock()
+	n.agent.tellDesk()
 	n.log.Debug("bound", "session", s.id)
 	s.kick()
 	return s, nil

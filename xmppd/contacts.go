@@ -269,7 +269,7 @@ func (c *rosterChange) push(s *side, jid string) {
 	if s.agent == nil {
 		return
 	}
-	v := view{s.agent, c.account.team.Load(), s.roster}
+	v := view{s.agent, c.account.team.Load(), s.roster, s.agent.visitors.Load()}
 	c.then(func() { v.pushItem(jid) })
 }
 

@@ -176,6 +176,7 @@ func (d *drain) read(from, newest store.Ordinal) (items []item, to store.Ordinal
 		if e.Actor != g.id && g.blocks(m.From) {
 			return nil // XEP-0191 §3.3: blocked since it was said
 		}
+		m = g.viewer.Seen(e.Actor, &m)
 		data := im.AppendOffline(make([]byte, 0, len(e.Data)+stanzaOverhead), &g.viewer, e, &m)
 		size += len(data)
 		items = append(items, item{data: data, ordinal: e.Ordinal, at: e.At.UnixMilli(), stanza: true})

@@ -24,6 +24,8 @@ type target struct {
 	address  string   // the same prepared; "" for the server, and for what is no JID
 	place    im.Place // where it leads if not to an agent
 	err      error    // why it cannot be told whether there is somebody
+	visitor  string   // the local part of a contact's address, or what stands there
+	control  bool     // it is the desk itself
 
 	conversation store.Conversation // with that agent, once it was needed
 	opened       time.Time          // when that was
@@ -98,6 +100,9 @@ func (s *Session) resolve(to string) *target {
 	switch {
 	case err != nil:
 		t.place = im.Malformed
+	case s.agent.account.support.serves(j.Domainpart()):
+		t.place, t.address, t.resource = im.Nobody, j.String(), j.Resourcepart()
+		t.visitor = j.Localpart()
 	case j.Domainpart() != s.agent.account.domain:
 		// Whether the domain is served here is not to be seen (I8).
 		t.place, t.address = im.Foreign, j.String()
@@ -106,6 +111,7 @@ func (s *Session) resolve(to string) *target {
 	default:
 		t.place, t.address = im.Nobody, j.String()
 		t.agent, t.resource = s.agent.account.agent(j.Localpart()), j.Resourcepart()
+		t.control = t.agent == nil && j.Localpart() == controlName && s.agent.account.support != nil
 	}
 	return t
 }
@@ -186,6 +192,15 @@ func (s *Session) message(st *wire.Stanza) (pending bool, err error) {
 		return false, nil
 	}
 	kept := im.Kept(kind, st)
+	if t.visitor != "" || t.control {
+		s.settle() // what is said to visitors is decided before the next stanza is looked at
+		if t.control {
+			s.toDesk(st, t, kind)
+		} else {
+			s.toVisitor(st, t, kind)
+		}
+		return false, nil
+	}
 	if t.agent == nil || !kept || !kind.Welcome() {
 		switch fate := t.fate(kind); {
 		case fate == im.Refuse, fate == im.Keep && !kept && im.Spoken(st): // RFC 6121 §8.5.2.2.1

@@ -14,6 +14,7 @@ import (
 type presence struct {
 	available bool
 	priority  int8
+	away      bool      // it says that it is away, for longer, or not to be disturbed
 	at        time.Time // when it was said
 	lang      []byte
 	decls     []byte
@@ -23,16 +24,17 @@ type presence struct {
 type savedPresence struct {
 	Available          bool
 	Priority           int8
+	Away               bool
 	At                 time.Time
 	Lang, Decls, Inner []byte
 }
 
 func (p presence) saved() savedPresence {
-	return savedPresence{p.available, p.priority, p.at, p.lang, p.decls, p.inner}
+	return savedPresence{p.available, p.priority, p.away, p.at, p.lang, p.decls, p.inner}
 }
 
 func (p savedPresence) restored() presence {
-	return presence{p.Available, p.Priority, p.At, p.Lang, p.Decls, p.Inner}
+	return presence{p.Available, p.Priority, p.Away, p.At, p.Lang, p.Decls, p.Inner}
 }
 
 // presenceOf is what a stanza says, without what only a server may say in it.
@@ -75,6 +77,8 @@ func (s *Session) presenceStanza(st *wire.Stanza) {
 		// Rule 9: nobody waits for it.
 	case st.Size() > maxPresence:
 		s.answerError(st, wire.StanzaError{Condition: wire.PolicyViolation, Text: "presence is too big"})
+	case s.target(st.To).visitor != "":
+		s.presenceToVisitor(st)
 	case manages:
 		s.subscription(st, verb)
 	case typ == "probe":
@@ -95,6 +99,9 @@ func (s *Session) available(st *wire.Stanza) {
 	g := s.agent
 	p := g.account.presenceOf(st)
 	p.available = true
+	if c := st.Child(wire.NSClient, "show"); c != nil {
+		p.away = strings.TrimSpace(st.Text(c)) != "chat" // RFC 6121 §4.7.2.1
+	}
 	if c := st.Child(wire.NSClient, "priority"); c != nil {
 		n, err := strconv.ParseInt(strings.TrimSpace(st.Text(c)), 10, 8)
 		if err != nil {
@@ -121,8 +128,10 @@ func (s *Session) available(st *wire.Stanza) {
 	s.tells(s.broadcast(v, notice{presence: p, id: string(st.ID)}))
 	if first {
 		s.meet()
+		s.meetVisitors()
 		s.askAgain()
 	}
+	g.tellDesk()
 	g.mu.Lock()
 	g.drainWith(s)
 	g.mu.Unlock()
@@ -163,6 +172,7 @@ func (s *Session) unavailable(st *wire.Stanza) {
 		}
 	}
 	s.tellDirected(n, v, was)
+	g.tellDesk()
 }
 
 // broadcast tells those who see the agent, and all of her own devices, this one

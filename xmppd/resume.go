@@ -211,6 +211,7 @@ func (s *Session) attach(e *epoch) bool {
 	}
 	s.heard.Store(s.server.tick.Load())
 	s.log().Info("session resumed")
+	s.agent.tellDesk()
 	s.kick()
 	return true
 }

@@ -52,6 +52,9 @@ func (s *Session) rosterSet(st *wire.Stanza, query *wire.Child) error {
 	if set.JID == s.agent.bare {
 		return wire.StanzaError{Condition: wire.NotAllowed, Text: "you are not a contact of yours"}
 	}
+	if s.agent.account.support.isVisitor(set.JID) {
+		return s.rosterVisitor(&set)
+	}
 	return s.agent.account.changeRosters(func(c *rosterChange) error {
 		me, err := c.side(s.agent.bare)
 		if err != nil {

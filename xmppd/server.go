@@ -14,6 +14,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
@@ -59,6 +60,8 @@ type Account struct {
 	Domain string
 	Store  store.Account
 	Auth   *auth.Account
+	// Support is how the account wants its visitors dealt with; nil if it has none.
+	Support *desk.Settings
 }
 
 // A Server holds connections and routes between them.

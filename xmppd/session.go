@@ -180,6 +180,7 @@ func (s *Session) over(e *epoch, err error) {
 		s.hibernate(e)
 		s.mu.Unlock()
 		s.agent.handOver(s)
+		s.agent.tellDesk()
 		return
 	}
 	s.out.pulls = nil
@@ -247,6 +248,7 @@ func (s *Session) gone() {
 	s.mu.Unlock()
 	s.unavailable(nil)
 	s.agent.leave(s, left)
+	s.agent.tellDesk()
 	s.returned(left)
 	s.log().Info("session ended")
 	s.mu.Lock()

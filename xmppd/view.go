@@ -11,15 +11,21 @@ import (
 // A view is a roster as its agent is shown it: her colleagues, as she calls them, and
 // the contacts of her own.
 type view struct {
-	agent  *agent
-	team   *team
-	roster *im.Roster
+	agent    *agent
+	team     *team
+	roster   *im.Roster
+	visitors *shownContacts
 }
 
-func (g *agent) view() view { return view{g, g.account.team.Load(), g.contacts()} }
+func (g *agent) view() view {
+	return view{g, g.account.team.Load(), g.contacts(), g.visitors.Load()}
+}
 
 // appendItem writes what stands there under a JID.
 func (v view) appendItem(b []byte, jid string) []byte {
+	if c := v.visitors.find(jid); c != nil {
+		return append(b, c.item...)
+	}
 	own := v.roster.Contact(jid)
 	switch o := v.team.find(jid); {
 	case o != nil && own == nil:
@@ -46,6 +52,11 @@ func (v view) appendAll(b []byte) []byte {
 			b = c.AppendTo(b)
 		}
 	}
+	if v.visitors != nil {
+		for _, c := range v.visitors.list {
+			b = append(b, c.item...)
+		}
+	}
 	return b
 }
 
@@ -62,6 +73,9 @@ func (v view) version() (sum im.RosterVersion) {
 			sum = sum.Minus(o.itemVersion)
 		}
 		sum = sum.Plus(im.VersionOf(v.appendItem(nil, c.JID)))
+	}
+	if v.visitors != nil {
+		sum = sum.Plus(v.visitors.sum)
 	}
 	return sum
 }
@@ -83,10 +97,15 @@ func (v view) pushItem(jid string) {
 	if v.agent.online.Load() == 0 {
 		return
 	}
-	shown := v.appendItem(nil, jid)
-	version := sync.OnceValue(func() string { return v.version().String() })
 	v.agent.mu.Lock()
 	defer v.agent.mu.Unlock()
+	v.pushLocked(jid)
+}
+
+// pushLocked is pushItem where the agent's mu is held.
+func (v view) pushLocked(jid string) {
+	shown := v.appendItem(nil, jid)
+	version := sync.OnceValue(func() string { return v.version().String() })
 	for _, s := range v.agent.sessions {
 		asked, versions := s.interested()
 		if !asked {

@@ -11,6 +11,8 @@ type Change struct {
 
 	pauses store.AgentID // who is paused, since she did not answer
 
+	Kept any // what the Keeper says of what it kept, for those who are told of the change
+
 	// Set by the Keeper: what is said was kept before, so nothing was kept now.
 	Repeated bool
 }
@@ -25,6 +27,7 @@ type Event struct {
 	What   string // of contact.updated: what was done
 	Why    string // for people
 	Text   string // a note; only agents see it
+	N      int64  // of message.delivered and message.read: everything up to that record
 }
 
 // Said is something that is said in a contact. What it is the Keeper knows.

@@ -19,6 +19,7 @@ type Contact struct {
 	Name     string            `json:",omitempty"` // what the visitor is called, one line
 	Subject  string            `json:",omitempty"` // the page, one line
 	Page     string            `json:",omitempty"` // its URL
+	Question string            `json:",omitempty"` // what the visitor has said first
 	Lang     string            `json:",omitempty"` // BCP 47
 	Fields   map[string]string `json:",omitempty"` // of the form, and what agents have set
 	Tags     []string          `json:",omitempty"` // for people and reports

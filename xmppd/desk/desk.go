@@ -32,7 +32,6 @@ type Desk struct {
 	contacts map[store.ConversationID]*live
 	workers  map[store.AgentID]*worker
 	timers   timers
-	closed   bool
 	calls    []func() // to be made when mu is free
 }
 

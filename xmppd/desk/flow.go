@@ -59,7 +59,7 @@ func (d *Desk) take(l *live, in input) bool {
 		}
 		ch.Is = &n
 		d.place(l, ch.Is)
-	case ch.Said == nil:
+	case ch.Said == nil && len(ch.Events) == 0:
 		d.answer(in.done, nil, nil)
 		return true
 	default:

@@ -91,6 +91,14 @@ func (d *Desk) standing(w *worker) Standing {
 	return s
 }
 
+// VisitorIsHere says whether a contact's visitor is connected.
+func (d *Desk) VisitorIsHere(id store.ConversationID) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	l := d.contacts[id]
+	return l != nil && l.gone.IsZero()
+}
+
 // VisitorHere tells whether a contact's visitor is connected.
 func (d *Desk) VisitorHere(id store.ConversationID, here bool) {
 	d.mu.Lock()

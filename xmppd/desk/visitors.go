@@ -95,8 +95,12 @@ func (ch *Change) spoken(said *Said, now time.Time) error {
 		return ErrClosed
 	}
 	ch.Said = said
-	if ch.Is.State == Idle && !said.Hidden {
+	switch s := ch.Is.State; {
+	case said.Hidden:
+	case s == Idle:
 		return ch.updated(wake, said.By, said.Agent, "active", "", now)
+	case s == Held && said.Agent == ch.Is.Owner:
+		return ch.updated(resume, said.By, said.Agent, "resumed", "", now)
 	}
 	return nil
 }
@@ -111,6 +115,18 @@ func (d *Desk) BotSays(id store.ConversationID, said Said, done Done) {
 func (d *Desk) SystemSays(id store.ConversationID, said Said, done Done) {
 	said.By = System
 	d.says(id, said, done)
+}
+
+// Mark keeps that what was said has arrived at the other side, or was read there: an event that
+// changes nothing of the contact. It may come as long as the contact is not finalized.
+func (d *Desk) Mark(id store.ConversationID, e Event, done Done) {
+	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
+		if e.Actor != 0 && !ch.Is.With(e.Actor) && ch.Is.Owner != e.Actor {
+			return ErrNotYours
+		}
+		ch.Events = append(ch.Events, e)
+		return nil
+	}, done: done})
 }
 
 // VisitorLeaves is the visitor's end of it.

@@ -127,6 +127,11 @@ func AppendColleague(b []byte, jid, name string, own *Contact) []byte {
 	return appendGroups(appendItem(b, jid, name, Both.String()), groups)
 }
 
+// AppendVisitor writes an item of a visitor, which the server puts there and takes away.
+func AppendVisitor(b []byte, jid, name, group string) []byte {
+	return appendGroups(appendItem(b, jid, name, Both.String()), []string{group})
+}
+
 // AppendRemoved writes an item that is there no more (RFC 6121 §2.5.2).
 func AppendRemoved(b []byte, jid string) []byte {
 	return append(appendItem(b, jid, "", "remove"), "/>"...)

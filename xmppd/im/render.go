@@ -56,9 +56,12 @@ func AppendDelay(b []byte, from string, at time.Time) []byte {
 
 // A Viewer is whose eyes a record is rendered for.
 type Viewer struct {
+	Agent  store.AgentID
 	Bare   string // the agent's bare JID
 	Domain string
-	ID     func(store.Ordinal) string // the record's archive id for this viewer
+	// Visitors is the domain of contacts' addresses; "" where there are none.
+	Visitors string
+	ID       func(store.Ordinal) string // the record's archive id for this viewer
 }
 
 // AppendOffline writes a kept message as it is delivered after the fact: with the

@@ -1,0 +1,292 @@
+package xmppd
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"parley.im/parley/xmppd/contact"
+	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/im"
+)
+
+// An order is a command in a contact, on its way.
+type order struct {
+	*Session
+	support *support
+	contact *desk.Contact
+	args    string // what follows the name, trimmed
+}
+
+// A command is what an agent can type in a contact, with '!' before it. do answers what she is told.
+type command struct {
+	usage string
+	about string
+	do    func(*order) (string, error)
+}
+
+// commands are all of them, by name.
+var commands = map[string]command{
+	"accept":   {"", "take this chat", (*order).accept},
+	"decline":  {"[why]", "leave it to others", (*order).decline},
+	"info":     {"", "what is known of the visitor", (*order).info},
+	"history":  {"[n]", "the last messages of this chat", (*order).history},
+	"note":     {"text", "a note that only agents see", (*order).note},
+	"set":      {"field value", "what you have learned of the visitor", (*order).set},
+	"tag":      {"tag", "what this chat is about; -tag takes it away", (*order).tag},
+	"transfer": {"@agent|#group [note]", "ask others to take it over", (*order).transfer},
+	"back":     {"", "keep it after all, while nobody has taken it over", (*order).back},
+	"invite":   {"@agent", "have a colleague join you", (*order).invite},
+	"leave":    {"", "give it to another agent, or leave it as a guest", (*order).leave},
+	"hold":     {"", "put it aside", (*order).hold},
+	"resume":   {"", "take it up again", (*order).resume},
+	"close":    {"[why]", "end it", (*order).close},
+	"done":     {"", "nothing more to say about it", (*order).done},
+}
+
+// command does what an agent has typed, without the '!'. The visitor never hears of it.
+func (s *Session) command(c *desk.Contact, line string) {
+	p := s.agent.account.support
+	name, args, _ := strings.Cut(strings.TrimSpace(line), " ")
+	name = strings.ToLower(name)
+	var reply string
+	var err error
+	if cmd, ok := commands[name]; ok {
+		reply, err = cmd.do(&order{s, p, c, strings.TrimSpace(args)})
+	} else if name == "help" {
+		reply = help()
+	} else {
+		reply = fmt.Sprintf("There is no !%s; nothing was sent. !help lists what there is. To say it to the visitor, type !!%s", im.OneLine(name, 20), im.OneLine(line, 40))
+	}
+	if err != nil {
+		reply = s.excuse(err)
+	}
+	if reply != "" {
+		s.agent.hear(p.says(c, s.agent, reply))
+	}
+}
+
+// help lists the commands.
+func help() string {
+	names := make([]string, 0, len(commands))
+	for name := range commands {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	var b strings.Builder
+	b.WriteString("What you type here goes to the visitor, except for:")
+	for _, name := range names {
+		c := commands[name]
+		fmt.Fprintf(&b, "\n!%s: %s", strings.TrimSpace(name+" "+c.usage), c.about)
+	}
+	return b.String()
+}
+
+// excuse is an error for the agent who typed a command.
+func (s *Session) excuse(err error) string {
+	if e := s.deskError(err); e.Text != "" {
+		return strings.ToUpper(e.Text[:1]) + strings.ReplaceAll(e.Text[1:], "; your text was not sent", "") + "."
+	}
+	return "That did not work."
+}
+
+// wait is contact.Wait for what has no more to say than whether it worked.
+func wait(begin func(desk.Done)) error {
+	_, err := contact.Wait(begin)
+	return err
+}
+
+func (o *order) accept() (string, error) {
+	return "", wait(func(done desk.Done) { o.support.contacts.Accept(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) decline() (string, error) {
+	return "", wait(func(done desk.Done) { o.support.contacts.Decline(o.contact.ID, o.agent.id, o.args, done) })
+}
+
+func (o *order) hold() (string, error) {
+	return "On hold. !resume, or your next message, takes it up again.", wait(func(done desk.Done) { o.support.contacts.Hold(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) resume() (string, error) {
+	return "Resumed.", wait(func(done desk.Done) { o.support.contacts.Resume(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) leave() (string, error) {
+	return "", wait(func(done desk.Done) { o.support.contacts.Leave(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) close() (string, error) {
+	return "", wait(func(done desk.Done) { o.support.contacts.Close(o.contact.ID, o.agent.id, o.args, done) })
+}
+
+func (o *order) done() (string, error) {
+	return "", wait(func(done desk.Done) { o.support.contacts.Finish(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) back() (string, error) {
+	return "It stays with you.", wait(func(done desk.Done) { o.support.contacts.TakeBack(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) note() (string, error) {
+	if o.args == "" {
+		return "What is the note? !note text", nil
+	}
+	return "Noted.", wait(func(done desk.Done) {
+		o.support.contacts.Note(o.contact.ID, desk.Agents, o.agent.id, o.args, done)
+	})
+}
+
+// What agents may add to a contact.
+const (
+	maxFields    = 50
+	maxFieldName = 40
+	maxField     = 1000
+	maxTags      = 50
+)
+
+// mine says whether the agent has the contact, or is in it as a guest.
+func (o *order) mine() error {
+	if !o.contact.With(o.agent.id) && o.contact.Owner != o.agent.id {
+		return desk.ErrNotYours
+	}
+	return nil
+}
+
+func (o *order) set() (string, error) {
+	name, value, _ := strings.Cut(o.args, " ")
+	name, value = im.OneLine(name, maxFieldName), im.OneLine(value, maxField)
+	if name == "" {
+		return "Set what? !set field value", nil
+	}
+	if err := o.mine(); err != nil {
+		return "", err
+	}
+	full := false
+	err := wait(func(done desk.Done) {
+		o.support.contacts.Set(o.contact.ID, desk.Agents, o.agent.id, "fields", func(c *desk.Contact) {
+			fields := make(map[string]string, len(c.Fields)+1)
+			for k, v := range c.Fields {
+				fields[k] = v
+			}
+			if fields[name] = value; value == "" {
+				delete(fields, name)
+			}
+			if full = len(fields) > maxFields; !full {
+				c.Fields = fields
+			}
+		}, done)
+	})
+	if full {
+		return "There are as many fields as there can be.", err
+	}
+	return name + " is set.", err
+}
+
+func (o *order) tag() (string, error) {
+	tag := im.OneLine(o.args, maxFieldName)
+	name, remove := strings.CutPrefix(tag, "-")
+	if name == "" {
+		return "Which tag? !tag refund, or !tag -refund to take it away", nil
+	}
+	if err := o.mine(); err != nil {
+		return "", err
+	}
+	var tags []string
+	err := wait(func(done desk.Done) {
+		o.support.contacts.Set(o.contact.ID, desk.Agents, o.agent.id, "tags", func(c *desk.Contact) {
+			tags = slices.DeleteFunc(slices.Clone(c.Tags), func(t string) bool { return t == name })
+			if !remove && len(tags) < maxTags {
+				tags = append(tags, name)
+			}
+			c.Tags = tags
+		}, done)
+	})
+	return "Tags: " + cmp.Or(strings.Join(tags, ", "), "none"), err
+}
+
+func (o *order) transfer() (string, error) {
+	target, note, _ := strings.Cut(o.args, " ")
+	var to desk.Wants
+	switch {
+	case strings.HasPrefix(target, "#"):
+		to.Group = target[1:]
+	case strings.HasPrefix(target, "@") && o.colleague(target[1:]) != nil:
+		to.Agent = o.colleague(target[1:]).id
+	default:
+		return "To whom? !transfer @agent, or !transfer #group, and a note if you like", nil
+	}
+	err := wait(func(done desk.Done) {
+		o.support.contacts.Transfer(o.contact.ID, o.agent.id, to, strings.TrimSpace(note), done)
+	})
+	return target + " is asked. It stays yours until it is taken.", err
+}
+
+// colleague is the agent of that name, or nil.
+func (o *order) colleague(name string) *agent { return o.agent.account.agent(strings.ToLower(name)) }
+
+func (o *order) invite() (string, error) {
+	g := o.colleague(strings.TrimPrefix(o.args, "@"))
+	if g == nil {
+		return "Whom? !invite @agent", nil
+	}
+	return g.name + " is with you now. The visitor sees what you both say.", wait(func(done desk.Done) {
+		o.support.contacts.Invite(o.contact.ID, o.agent.id, g.id, done)
+	})
+}
+
+func (o *order) info() (string, error) { return o.support.info(o.contact), nil }
+
+// info is what is known of a contact, for its agents.
+func (p *support) info(c *desk.Contact) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		if value = im.OneLine(value, maxField); value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, value)
+		}
+	}
+	line("Visitor", p.visitor(c))
+	line("Page", strings.TrimSpace(c.Subject+" "+c.Page))
+	line("Language", c.Lang)
+	names := make([]string, 0, len(c.Fields))
+	for name := range c.Fields {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		line(im.OneLine(name, maxFieldName), c.Fields[name])
+	}
+	line("Tags", strings.Join(c.Tags, ", "))
+	line("Priority", strconv.Itoa(c.Priority))
+	line("Since", c.Created.UTC().Format("2006-01-02 15:04 MST"))
+	for _, leg := range c.Legs {
+		line("With", p.account.nameOf(leg.Agent))
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// maxHistory is how many messages are shown at most.
+const maxHistory = 50
+
+func (o *order) history() (string, error) {
+	n := 10
+	if o.args != "" {
+		var err error
+		if n, err = strconv.Atoi(o.args); err != nil || n < 1 || n > maxHistory {
+			return fmt.Sprintf("How many? !history 1 to !history %d", maxHistory), nil
+		}
+	}
+	if err := o.mine(); err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	lines, err := o.support.lines(ctx, o.contact, n)
+	if err != nil {
+		return "", err
+	}
+	return cmp.Or(strings.Join(lines, "\n"), "Nothing was said yet."), nil
+}

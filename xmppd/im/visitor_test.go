@@ -1,0 +1,55 @@
+package im
+
+import (
+	"strings"
+	"testing"
+
+	"parley.im/parley/store"
+)
+
+func TestSeen(t *testing.T) {
+	const host = "visitors.desk.example"
+	v := Viewer{Agent: 2, Bare: "ben@desk.example", Domain: "desk.example", Visitors: host}
+	visitor, anna := "abcdefghij@"+host, "anna@desk.example/laptop"
+	for _, c := range []struct {
+		name     string
+		actor    store.AgentID
+		from, to string
+		inner    string
+		wantFrom string
+		want     string // the beginning of the inner XML
+	}{
+		{"the visitor", 0, visitor, "desk.example", "<body>Ciao</body>", visitor, "<body>Ciao</body><request "},
+		{"the visitor as somebody else", 0, visitor, "desk.example", "<body>[anna] give me your password\n* the server says so\n  !close</body>", visitor,
+			"<body>· [anna] give me your password\n· * the server says so\n·   !close</body>"},
+		{"a colleague", 1, anna, visitor, "<body>Hello &amp; welcome</body><request xmlns='urn:xmpp:receipts'/>", visitor, "<body>[anna] Hello &amp; welcome</body><request "},
+		{"herself", 2, "ben@desk.example/phone", visitor, "<body>Hello</body>", "ben@desk.example/phone", "<body>Hello</body>"},
+		{"a bot", 0, visitor + "/bot", "desk.example", "<body>Hello</body>", visitor, "<body>[bot] Hello</body>"},
+		{"no contact", 1, anna, "ben@desk.example", "<body>[x]</body>", anna, "<body>[x]</body>"},
+	} {
+		m := store.Message{Type: "chat", From: c.from, To: c.to, Inner: []byte(c.inner)}
+		got := v.Seen(c.actor, &m)
+		if got.From != c.wantFrom || !strings.HasPrefix(string(got.Inner), c.want) {
+			t.Errorf("%s: from %s: %s, want from %s: %s", c.name, got.From, got.Inner, c.wantFrom, c.want)
+		}
+	}
+}
+
+func TestOneLine(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		max  int
+		want string
+	}{
+		{"Anna", 4, "Anna"},
+		{"Anna\n[ben] hello", 50, "Anna [ben] hello"},
+		{" a\tb\u2028c\u0000d ", 50, "a b c d"},
+		{"abc\u202egnp.exe", 50, "abcgnp.exe"},
+		{"\u200b", 50, ""},
+		{"12345678901", 10, "1234567890…"},
+	} {
+		if got := OneLine(c.in, c.max); got != c.want {
+			t.Errorf("OneLine(%q, %d) = %q, want %q", c.in, c.max, got, c.want)
+		}
+	}
+}

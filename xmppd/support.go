@@ -1,0 +1,268 @@
+package xmppd
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
+	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// A support is what an account's agents have to do with visitors: it shows them the contacts
+// that the desk gives them, and tells the desk what they say and do. It is nil where an account
+// has no visitors.
+type support struct {
+	account  *account
+	contacts *contact.Contacts
+	host     string // the domain of contacts' addresses
+	end      context.CancelFunc
+}
+
+// newSupport takes up the account's contacts where they were left.
+func newSupport(ctx context.Context, a *account, settings desk.Settings) (*support, error) {
+	p := &support{account: a, host: contact.Host(a.domain)}
+	var err error
+	p.contacts, err = contact.New(ctx, contact.Config{
+		Domain: a.domain, Store: a.store, Settings: settings, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.contacts.Listen(p.changed)
+	p.contacts.ListenSignals(p.signalled)
+	for _, c := range p.contacts.Contacts() {
+		for _, id := range c.Sees() {
+			if g := a.byID(id); g != nil {
+				g.showContact(p.shownTo(id, c))
+			}
+		}
+	}
+	run, end := context.WithCancel(context.Background())
+	p.end = end
+	a.server.wg.Go(func() { p.contacts.Run(run) })
+	return p, nil
+}
+
+// Contacts are those of an account; nil if it has none.
+func (s *Server) Contacts(accountID string) *contact.Contacts {
+	if a := s.accountByID(accountID); a != nil && a.support != nil {
+		return a.support.contacts
+	}
+	return nil
+}
+
+// nameOf is an agent's name; "" if there is none of that id.
+func (a *account) nameOf(id store.AgentID) string {
+	if g := a.byID(id); g != nil {
+		return g.name
+	}
+	return ""
+}
+
+// byID is the agent of that id, or nil.
+func (a *account) byID(id store.AgentID) *agent {
+	for _, g := range a.which(func(g *agent) bool { return g.id == id }) {
+		return g
+	}
+	return nil
+}
+
+// changed shows all agents concerned what has become of a contact. It runs on the account's
+// dispatcher, and does not wait.
+func (p *support) changed(ch *desk.Change) {
+	var before []store.AgentID
+	if ch.Was != nil {
+		before = ch.Was.Sees()
+	}
+	after := ch.Is.Sees()
+	for _, id := range before {
+		if !slices.Contains(after, id) {
+			p.farewell(id, ch)
+		}
+	}
+	for _, id := range after {
+		g := p.account.byID(id)
+		if g == nil {
+			continue
+		}
+		if ch.Is != ch.Was {
+			g.showContact(p.shownTo(id, ch.Is))
+		}
+		if offered(ch, id) {
+			g.hear(p.says(ch.Is, g, p.offer(ch.Is)))
+		}
+		if text := p.news(ch, id); text != "" {
+			g.hear(p.says(ch.Is, g, text))
+		}
+	}
+	if ch.Said != nil && !ch.Repeated {
+		p.said(ch)
+	}
+}
+
+// offered says whether the agent is asked with this change, and was not before.
+func offered(ch *desk.Change, id store.AgentID) bool {
+	return ch.Is.OfferedTo(id) && (ch.Was == nil || !ch.Was.OfferedTo(id))
+}
+
+// farewell tells an agent who sees the contact no more why.
+func (p *support) farewell(id store.AgentID, ch *desk.Change) {
+	g := p.account.byID(id)
+	if g == nil {
+		return
+	}
+	if ch.Was.OfferedTo(id) && ch.Is.State.Owned() && ch.Is.Owner != id && ch.Is.Owner != ch.Was.Owner {
+		g.hear(p.says(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" took this chat"))
+	}
+	if ch.Was.State.Owned() && ch.Was.Owner == id && ch.Is.State.Owned() {
+		g.hear(p.says(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" has this chat now"))
+	}
+	g.hideContact(p.jid(ch.Is))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.lately = append(g.lately, ch.Is.ID); len(g.lately) > maxLately {
+		g.lately = g.lately[1:]
+	}
+}
+
+// maxLately is how many contacts are remembered that an agent has seen, so that she hears why they
+// are not hers.
+const maxLately = 64
+
+func (g *agent) recently(id store.ConversationID) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Contains(g.lately, id)
+}
+
+func (p *support) jid(c *desk.Contact) string { return c.Address + "@" + p.host }
+
+// says is a line of the server's own in a contact, for one agent's eyes: it is not kept, and never
+// reaches the visitor.
+func (p *support) says(c *desk.Contact, g *agent, text string) []byte {
+	return aside(p.jid(c)+"/"+im.ServerResource, g.bare, text)
+}
+
+func aside(from, to, text string) []byte {
+	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: "chat", From: from, To: to})
+	b = wire.AppendText(append(b, "<body>"...), text)
+	b = append(b, "</body><no-store xmlns='urn:xmpp:hints'/><no-copy xmlns='urn:xmpp:hints'/>"...) // XEP-0334 §4
+	return wire.AppendClose(b, wire.Message)
+}
+
+// said delivers what was said to the agents who take part, and a copy of it to the speaker's
+// other devices. It runs on the dispatcher.
+func (p *support) said(ch *desk.Change) {
+	m := ch.Said.Body.(*contact.Message)
+	kept := ch.Kept.(contact.Records)
+	record := kept[len(kept)-1]
+	e := store.Entry{Ordinal: record.Ordinal, N: record.N, At: m.At, Actor: ch.Said.Agent}
+	for _, id := range ch.Is.Sees() {
+		g := p.account.byID(id)
+		switch {
+		case g == nil || id == ch.Said.Agent:
+		case ch.Is.With(id):
+			seen := g.viewer.Seen(e.Actor, &m.Message)
+			g.receive(&seen, &e)
+		case ch.Is.OfferedTo(id) && !offered(ch, id): // who is asked hears what comes after the question
+			seen := g.viewer.Seen(e.Actor, &m.Message)
+			g.hear(live(&seen))
+		}
+	}
+}
+
+// live is a message that is not kept for whom it is.
+func live(m *store.Message) []byte {
+	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: m.Type, ID: []byte(m.ID), From: m.From, To: m.To, Lang: []byte(m.Lang), Decls: m.Decls})
+	b = append(append(b, m.Inner...), "<no-store xmlns='urn:xmpp:hints'/>"...)
+	return wire.AppendClose(b, wire.Message)
+}
+
+// hear hands a stanza that is not kept to all of the agent's devices that take messages.
+func (g *agent) hear(data []byte) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s.takes() && s.push(item{data: data, stanza: true}) {
+			s.kick()
+		}
+	}
+}
+
+// receive hands a kept message of a contact to the agent's devices; it runs on the dispatcher.
+// It is deliver for what no session of a colleague's has said.
+func (g *agent) receive(m *store.Message, e *store.Entry) {
+	a := g.account
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	o := e.Ordinal
+	g.last = max(g.last, o)
+	if g.delivery != nil && o <= g.delivery.Newest() {
+		return // committed when the backlog was looked at: it is part of that
+	}
+	g.drainWith(nil) // what waits comes first
+	bare, _, _ := strings.Cut(m.From, "/")
+	if g.blocks(bare) {
+		if g.delivery != nil {
+			g.delivery.Sent(o, 0)
+			g.drainWith(nil)
+		}
+		return
+	}
+	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: m.Type, ID: []byte(m.ID), From: m.From, To: m.To, Lang: []byte(m.Lang), Decls: m.Decls})
+	b = im.AppendStanzaID(append(b, m.Inner...), g.bare, g.viewer.ID(o))
+	it := item{data: wire.AppendClose(b, wire.Message), ordinal: o, at: e.At.UnixMilli(), stanza: true}
+	holders, later := 0, false
+	for _, s := range g.sessions {
+		switch {
+		case s.takes() && g.draining(s):
+			later = true
+		case s.takes():
+			if s.push(it) {
+				holders++
+				a.server.Stats.Delivered.Add(1)
+				a.kicked = append(a.kicked, s)
+			}
+		case s.wantsCopies():
+			copied := item{data: im.AppendCarbon(nil, im.ReceivedCopy, g.bare, s.address, m, g.viewer.ID(o)), at: it.at, stanza: true}
+			if s.push(copied) {
+				a.kicked = append(a.kicked, s)
+			}
+		}
+	}
+	if g.delivery != nil {
+		g.delivery.Sent(o, holders)
+		if later && holders > 0 {
+			g.drain.expect(o)
+		}
+		g.drainWith(nil)
+	}
+}
+
+// lines are the last n of what was said in a contact, each with who and when.
+func (p *support) lines(ctx context.Context, c *desk.Contact, n int) (lines []string, err error) {
+	err = p.account.store.Transcript(ctx, c.ID, func(e *store.Entry) error {
+		if e.Kind != store.KindMessage || e.Locked {
+			return nil
+		}
+		m, err := store.ParseMessage(e.Data)
+		if err != nil {
+			return nil // it is told where it is verified
+		}
+		who := p.visitor(c)
+		if e.Actor != 0 {
+			who = "[" + p.account.nameOf(e.Actor) + "]"
+		}
+		lines = append(lines, e.At.UTC().Format("15:04 ")+who+": "+im.OneLine(im.MessageText(&m), maxField))
+		if len(lines) > n {
+			lines = lines[1:]
+		}
+		return nil
+	})
+	return lines, err
+}

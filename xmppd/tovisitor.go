@@ -1,0 +1,274 @@
+package xmppd
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
+	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/im"
+	"parley.im/parley/xmppd/wire"
+)
+
+// serves says whether a domain is where the account's visitors have their addresses.
+func (p *support) serves(domain string) bool { return p != nil && domain == p.host }
+
+// isVisitor says whether a bare JID is there.
+func (p *support) isVisitor(jid string) bool {
+	_, domain, _ := strings.Cut(jid, "@")
+	return p.serves(domain)
+}
+
+// errGoneVisitor answers for a contact that is over, and for one that never was: who asks can't
+// tell them apart.
+var errGoneVisitor = wire.StanzaError{Type: wire.Cancel, Condition: wire.Gone, Text: "this conversation is closed"}
+
+// contact is the one that a target names, if the agent has something to do with it.
+func (s *Session) contact(t *target) (*desk.Contact, error) {
+	c, err := s.agent.account.support.contacts.ByAddress(t.visitor)
+	switch {
+	case err != nil:
+		return nil, errGoneVisitor
+	case !s.agent.had(c):
+		return nil, errGoneVisitor
+	}
+	return c, nil
+}
+
+// had says whether the agent sees the contact, or did: who had it, or was asked, hears why it is
+// not hers any more. To all others it is not there.
+func (g *agent) had(c *desk.Contact) bool {
+	if g.visitors.Load().find(c.Address+"@"+g.account.support.host) != nil {
+		return true
+	}
+	for _, leg := range c.Legs {
+		if leg.Agent == g.id {
+			return true
+		}
+	}
+	return g.recently(c.ID)
+}
+
+// toVisitor takes what an agent sends to a contact's address: something to say, a command, or a sign
+// of the moment.
+func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
+	p := s.agent.account.support
+	if kind == im.ErrorMessage || kind == im.Headline {
+		return
+	}
+	c, err := s.contact(t)
+	if err != nil {
+		if im.Spoken(st) {
+			s.answerError(st, s.asRefused(err))
+		}
+		return
+	}
+	if im.Secret(st) {
+		s.answerError(st, wire.StanzaError{Type: wire.Modify, Condition: wire.NotAcceptable,
+			Text: "this visitor can't read what your client encrypts; switch encryption off for this chat"})
+		return
+	}
+	if !im.Spoken(st) {
+		s.signal(st, c)
+		return
+	}
+	text := im.BodyText(st)
+	switch {
+	case strings.TrimSpace(text) == "":
+		return
+	case strings.HasPrefix(text, "!") && !strings.HasPrefix(text, "!!"):
+		s.copyAside(st, t)
+		s.command(c, text[1:])
+		return
+	case im.Corrects(st) != "" && !c.With(s.agent.id):
+		s.answerError(st, s.deskError(desk.ErrNotYours))
+		return
+	case !c.With(s.agent.id) && !answer(st, kind):
+		return // what no person has typed takes no chat
+	}
+	m := s.outgoing(st, t, kind)
+	defer m.release()
+	if rest, ok := strings.CutPrefix(text, "!!"); ok {
+		m.msg.Inner = im.WithBody(st, s.agent.account.owns, "!"+rest)
+	}
+	said := &contact.Message{Message: m.msg, At: time.Now()}
+	said.Decls, said.Inner = clone(said.Decls), clone(said.Inner)
+	ch, err := contact.Wait(func(done desk.Done) {
+		p.contacts.AgentSays(c.ID, desk.Said{Agent: s.agent.id, Body: said}, done)
+	})
+	if err != nil {
+		s.answerError(st, s.deskError(err))
+		return
+	}
+	if ch.Repeated {
+		return
+	}
+	s.server.Stats.Messages.Add(1)
+	if m.toOwn {
+		kept := ch.Kept.(contact.Records)
+		s.agent.copyTo(s, &said.Message, kept[len(kept)-1].Ordinal)
+	}
+}
+
+// answer says whether a message is one that a person has typed: a new one of a type that people
+// chat with.
+func answer(st *wire.Stanza, kind im.Kind) bool {
+	return (kind == im.Chat || kind == im.Normal) && im.Corrects(st) == ""
+}
+
+// deskError is what a client sees of the desk's refusal.
+func (s *Session) deskError(err error) wire.StanzaError {
+	switch {
+	case errors.Is(err, desk.ErrTaken):
+		return wire.StanzaError{Type: wire.Cancel, Condition: wire.Conflict, Text: "another agent took this chat; your text was not sent"}
+	case errors.Is(err, desk.ErrNotYours):
+		return wire.StanzaError{Type: wire.Auth, Condition: wire.Forbidden, Text: "this chat is not yours; your text was not sent"}
+	case errors.Is(err, desk.ErrClosed), errors.Is(err, desk.ErrUnknown):
+		return errGoneVisitor
+	case errors.Is(err, desk.ErrNotNow):
+		return wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed, Text: err.Error()}
+	}
+	return s.storeError(err)
+}
+
+// copyTo gives the agent's other devices a copy of what one of them has said (XEP-0280 §8). o is 0
+// for what is not kept.
+func (g *agent) copyTo(from *Session, m *store.Message, o store.Ordinal) {
+	id := ""
+	if o != 0 {
+		id = g.viewer.ID(o)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.sessions {
+		if s != from && s.wantsCopies() && s.push(item{data: im.AppendCarbon(nil, im.SentCopy, g.bare, s.address, m, id), stanza: true}) {
+			s.kick()
+		}
+	}
+}
+
+// copyAside is copyTo for a command, which goes no further.
+func (s *Session) copyAside(st *wire.Stanza, t *target) {
+	m := s.outgoing(st, t, im.Chat)
+	s.agent.copyTo(s, &m.msg, 0)
+	m.release()
+}
+
+// signal passes on what an agent's client says besides words: that she writes, that something has
+// arrived or was read.
+func (s *Session) signal(st *wire.Stanza, c *desk.Contact) {
+	p := s.agent.account.support
+	if !c.With(s.agent.id) {
+		return
+	}
+	switch im.ChatState(st) { // XEP-0085 §5.1
+	case "composing":
+		p.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: contact.Composing})
+	case "paused", "active", "inactive", "gone":
+		p.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: contact.Paused})
+	}
+}
+
+// signalled shows agents what the visitor does.
+func (p *support) signalled(sig contact.Signal) {
+	c, err := p.contacts.Contact(sig.Contact)
+	if err != nil {
+		return
+	}
+	for _, id := range c.Sees() {
+		g := p.account.byID(id)
+		if g == nil || id == sig.Agent {
+			continue
+		}
+		switch sig.What {
+		case contact.Composing, contact.Paused:
+			if sig.By == desk.Visitor && (c.With(id) || c.OfferedTo(id)) {
+				g.hear(im.AppendChatState(nil, p.jid(c), g.bare, string(sig.What)))
+			}
+		case contact.Here, contact.Away:
+			g.showContact(p.shownTo(id, c))
+		}
+	}
+}
+
+// presenceToVisitor answers what an agent's client says to a contact's address: what the server
+// has put into a roster it takes away itself, and who sees whom is not asked.
+func (s *Session) presenceToVisitor(st *wire.Stanza) {
+	t := s.target(st.To)
+	c, err := s.contact(t)
+	if err != nil {
+		return // nobody is there
+	}
+	p := s.agent.account.support
+	switch string(st.Type) {
+	case "subscribe":
+		b := wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "subscribed", ID: st.ID, To: s.agent.bare, From: p.jid(c)})
+		s.push(item{data: wire.AppendClose(b, wire.Presence), stanza: true})
+		s.kick()
+	case "unsubscribe":
+		s.passOn(c)
+	case "probe":
+		if shown := s.agent.visitors.Load().find(p.jid(c)); shown != nil {
+			s.push(item{data: shown.presence, stanza: true})
+			s.kick()
+		}
+	}
+}
+
+// rosterVisitor is a change that an agent's client wants of a contact's item.
+func (s *Session) rosterVisitor(set *im.RosterSet) error {
+	shown := s.agent.visitors.Load().find(set.JID)
+	switch {
+	case shown == nil:
+		return wire.StanzaError{Condition: wire.ItemNotFound}
+	case !set.Remove:
+		return wire.StanzaError{Condition: wire.NotAllowed, Text: "the server names and groups visitors"}
+	}
+	c, err := s.agent.account.support.contacts.Contact(shown.id)
+	if err != nil {
+		return errGoneVisitor
+	}
+	s.passOn(c)
+	return nil
+}
+
+// passOn is what removing a contact means: an offer is declined, a guest leaves, and whose it is
+// is asked whether she wants to.
+func (s *Session) passOn(c *desk.Contact) {
+	p, id := s.agent.account.support, s.agent.id
+	switch {
+	case c.OfferedTo(id):
+		p.contacts.Decline(c.ID, id, "removed", nil)
+	case c.State.Owned() && c.Owner == id:
+		s.agent.hear(p.says(c, s.agent, "You still have this chat. !leave gives it to another agent, !close ends it."))
+		s.agent.again(p.jid(c))
+	case c.With(id):
+		p.contacts.Leave(c.ID, id, nil)
+	}
+}
+
+// again pushes an item that a client may believe to be gone.
+func (g *agent) again(jid string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.view().pushLocked(jid)
+}
+
+// askVisitor answers an iq to a contact's address.
+func (s *Session) askVisitor(st *wire.Stanza, t *target) {
+	c, err := s.contact(t)
+	child := &st.Children[0]
+	switch space := string(child.Space); {
+	case err != nil:
+		s.answerError(st, s.asRefused(err))
+	case string(st.Type) == "get" && space == im.NSDiscoInfo && len(st.ChildAttr(child, "node")) == 0:
+		info := im.Info{Identities: []im.Identity{{Category: "client", Type: "web", Name: s.agent.account.support.visitor(c)}}, Features: im.VisitorFeatures}
+		s.answer(st, info.Append(nil, ""))
+	case string(st.Type) == "get" && space == im.NSPing:
+		s.answer(st, nil)
+	default:
+		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable})
+	}
+}
