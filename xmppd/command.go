@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,29 +14,30 @@ import (
 	"parley.im/parley/xmppd/im"
 )
 
-// An order is a command in a contact, on its way.
+// An order is a command on its way.
 type order struct {
 	*Session
 	support *support
-	contact *desk.Contact
-	args    string // what follows the name, trimmed
+	contact *desk.Contact // nil where it is for the desk
+	args    string        // what follows the name, trimmed
 }
 
-// A command is what an agent can type in a contact, with '!' before it. do answers what she is told.
+// A command is what an agent can type in a contact, with '!' before it, or ask for with a form
+// (XEP-0050). do answers what she is told.
 type command struct {
-	usage string
+	usage string // its arguments in order; those in brackets may be left out
 	about string
 	do    func(*order) (string, error)
 }
 
-// commands are all of them, by name.
+// commands are those of contacts, by name.
 var commands = map[string]command{
 	"accept":   {"", "take this chat", (*order).accept},
 	"decline":  {"[why]", "leave it to others", (*order).decline},
 	"info":     {"", "what is known of the visitor", (*order).info},
 	"history":  {"[n]", "the last messages of this chat", (*order).history},
 	"note":     {"text", "a note that only agents see", (*order).note},
-	"set":      {"field value", "what you have learned of the visitor", (*order).set},
+	"set":      {"field [value]", "what you have learned of the visitor", (*order).set},
 	"tag":      {"tag", "what this chat is about; -tag takes it away", (*order).tag},
 	"transfer": {"@agent|#group [note]", "ask others to take it over", (*order).transfer},
 	"back":     {"", "keep it after all, while nobody has taken it over", (*order).back},
@@ -49,38 +51,41 @@ var commands = map[string]command{
 
 // command does what an agent has typed, without the '!'. The visitor never hears of it.
 func (s *Session) command(c *desk.Contact, line string) {
-	p := s.agent.account.support
+	o := &order{Session: s, support: s.agent.account.support, contact: c}
 	name, args, _ := strings.Cut(strings.TrimSpace(line), " ")
-	name = strings.ToLower(name)
-	var reply string
-	var err error
-	if cmd, ok := commands[name]; ok {
-		reply, err = cmd.do(&order{s, p, c, strings.TrimSpace(args)})
-	} else if name == "help" {
-		reply = help()
-	} else {
+	o.args = strings.TrimSpace(args)
+	reply, known, _ := o.run(commands, name)
+	switch {
+	case known:
+	case name == "help":
+		reply = help("What you type here goes to the visitor, except for:", "!", commands)
+	default:
 		reply = fmt.Sprintf("There is no !%s; nothing was sent. !help lists what there is. To say it to the visitor, type !!%s", im.OneLine(name, 20), im.OneLine(line, 40))
 	}
-	if err != nil {
-		reply = s.excuse(err)
-	}
 	if reply != "" {
-		s.agent.hear(p.says(c, s.agent, reply))
+		s.agent.hear(o.support.says(c, s.agent, reply))
 	}
 }
 
-// help lists the commands.
-func help() string {
-	names := make([]string, 0, len(commands))
-	for name := range commands {
-		names = append(names, name)
+// run does a command of that table, and answers what its agent is told.
+func (o *order) run(table map[string]command, name string) (reply string, known, failed bool) {
+	cmd, known := table[strings.ToLower(name)]
+	if !known {
+		return "", false, false
 	}
-	slices.Sort(names)
+	reply, err := cmd.do(o)
+	if err != nil {
+		reply = o.excuse(err)
+	}
+	return reply, true, err != nil
+}
+
+// help lists the commands of a table.
+func help(text, sign string, table map[string]command) string {
 	var b strings.Builder
-	b.WriteString("What you type here goes to the visitor, except for:")
-	for _, name := range names {
-		c := commands[name]
-		fmt.Fprintf(&b, "\n!%s: %s", strings.TrimSpace(name+" "+c.usage), c.about)
+	b.WriteString(text)
+	for _, name := range slices.Sorted(maps.Keys(table)) {
+		fmt.Fprintf(&b, "\n%s%s: %s", sign, strings.TrimSpace(name+" "+table[name].usage), table[name].about)
 	}
 	return b.String()
 }
@@ -251,12 +256,7 @@ func (p *support) info(c *desk.Contact) string {
 	line("Visitor", p.visitor(c))
 	line("Page", strings.TrimSpace(c.Subject+" "+c.Page))
 	line("Language", c.Lang)
-	names := make([]string, 0, len(c.Fields))
-	for name := range c.Fields {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
 		line(im.OneLine(name, maxFieldName), c.Fields[name])
 	}
 	line("Tags", strings.Join(c.Tags, ", "))

@@ -16,26 +16,16 @@ import (
 // has it for herself.
 const controlName = "parley"
 
-// A request is a command to the desk, on its way.
-type request struct {
-	*Session
-	support *support
-	args    string
-}
-
 // controls are what agents can ask of the desk, by name.
-var controls = map[string]struct {
-	usage, about string
-	do           func(*request) (string, error)
-}{
-	"queue":    {"", "who waits", (*request).queue},
-	"next":     {"", "take who has waited longest", (*request).next},
-	"take":     {"id", "take that chat", (*request).take},
-	"pause":    {"[why]", "no more chats for now", (*request).pause},
-	"ready":    {"", "chats again", (*request).ready},
-	"who":      {"", "who is here, and what they have", (*request).who},
-	"close":    {"id [why]", "end a chat of yours", (*request).close},
-	"transfer": {"id @agent|#group [note]", "ask others to take over a chat of yours", (*request).transfer},
+var controls = map[string]command{
+	"queue":    {"", "who waits", (*order).queue},
+	"next":     {"", "take who has waited longest", (*order).next},
+	"take":     {"id", "take that chat", (*order).take},
+	"pause":    {"[why]", "no more chats for now", (*order).pause},
+	"ready":    {"", "chats again", (*order).ready},
+	"who":      {"", "who is here, and what they have", (*order).who},
+	"close":    {"id [why]", "end a chat of yours", (*order).closeOther},
+	"transfer": {"id @agent|#group [note]", "ask others to take over a chat of yours", (*order).transferOther},
 }
 
 // toDesk takes what an agent writes to the desk.
@@ -46,36 +36,17 @@ func (s *Session) toDesk(st *wire.Stanza, t *target, kind im.Kind) {
 	}
 	s.copyAside(st, t)
 	name, args, _ := strings.Cut(strings.TrimPrefix(text, "!"), " ")
-	reply := ""
-	var err error
-	if c, ok := controls[strings.ToLower(name)]; ok {
-		reply, err = c.do(&request{s, s.agent.account.support, strings.TrimSpace(args)})
-	} else {
-		reply = controlHelp()
-	}
-	if err != nil {
-		reply = s.excuse(err)
+	o := &order{Session: s, support: s.agent.account.support, args: strings.TrimSpace(args)}
+	reply, known, _ := o.run(controls, name)
+	if !known {
+		reply = help("What you can ask:", "", controls)
 	}
 	s.agent.hear(aside(t.bare(), s.agent.bare, reply))
 }
 
-func controlHelp() string {
-	names := make([]string, 0, len(controls))
-	for name := range controls {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	var b strings.Builder
-	b.WriteString("What you can ask:")
-	for _, name := range names {
-		fmt.Fprintf(&b, "\n%s: %s", strings.TrimSpace(name+" "+controls[name].usage), controls[name].about)
-	}
-	return b.String()
-}
-
 // waiting are the contacts that wait, in the order in which they are served.
-func (r *request) waiting() (list []*desk.Contact) {
-	for _, c := range r.support.contacts.Contacts() {
+func (o *order) waiting() (list []*desk.Contact) {
+	for _, c := range o.support.contacts.Contacts() {
 		if c.State.Waiting() {
 			list = append(list, c)
 		}
@@ -86,32 +57,32 @@ func (r *request) waiting() (list []*desk.Contact) {
 	return list
 }
 
-func (r *request) queue() (string, error) {
+func (o *order) queue() (string, error) {
 	var lines []string
-	for _, c := range r.waiting() {
-		lines = append(lines, fmt.Sprintf("%s · waits for %s", r.support.title(c), time.Since(c.Queued).Round(time.Second)))
+	for _, c := range o.waiting() {
+		lines = append(lines, fmt.Sprintf("%s · waits for %s", o.support.title(c), time.Since(c.Queued).Round(time.Second)))
 	}
 	return cmp.Or(strings.Join(lines, "\n"), "Nobody waits."), nil
 }
 
-func (r *request) next() (string, error) {
-	for _, c := range r.waiting() {
-		if c.OfferedTo(r.agent.id) {
-			return r.taken(c)
+func (o *order) next() (string, error) {
+	for _, c := range o.waiting() {
+		if c.OfferedTo(o.agent.id) {
+			return o.taken(c)
 		}
 	}
 	return "There is nobody whom you could take.", nil
 }
 
-func (r *request) taken(c *desk.Contact) (string, error) {
-	err := wait(func(done desk.Done) { r.support.contacts.Accept(c.ID, r.agent.id, done) })
-	return r.support.title(c) + " is yours.", err
+func (o *order) taken(c *desk.Contact) (string, error) {
+	err := wait(func(done desk.Done) { o.support.contacts.Accept(c.ID, o.agent.id, done) })
+	return o.support.title(c) + " is yours.", err
 }
 
 // named is the contact whose address ends with what the agent has typed, among those that she
 // may name; nil if there is none, or more than one.
-func (r *request) named(id string, may func(*desk.Contact) bool) (found *desk.Contact) {
-	for _, c := range r.support.contacts.Contacts() {
+func (o *order) named(id string, may func(*desk.Contact) bool) (found *desk.Contact) {
+	for _, c := range o.support.contacts.Contacts() {
 		if len(id) >= 4 && strings.HasSuffix(c.Address, strings.ToLower(id)) && may(c) {
 			if found != nil {
 				return nil
@@ -124,50 +95,50 @@ func (r *request) named(id string, may func(*desk.Contact) bool) (found *desk.Co
 
 const whichChat = "Which chat? Its id is the last four characters of its name."
 
-func (r *request) take() (string, error) {
-	c := r.named(r.args, func(c *desk.Contact) bool { return c.OfferedTo(r.agent.id) })
+func (o *order) take() (string, error) {
+	c := o.named(o.args, func(c *desk.Contact) bool { return c.OfferedTo(o.agent.id) })
 	if c == nil {
 		return whichChat, nil
 	}
-	return r.taken(c)
+	return o.taken(c)
 }
 
-func (r *request) close() (string, error) {
-	id, why, _ := strings.Cut(r.args, " ")
-	c := r.named(id, r.owns)
+func (o *order) closeOther() (string, error) {
+	id, why, _ := strings.Cut(o.args, " ")
+	c := o.named(id, o.owns)
 	if c == nil {
 		return whichChat, nil
 	}
-	return "Closed.", wait(func(done desk.Done) { r.support.contacts.Close(c.ID, r.agent.id, strings.TrimSpace(why), done) })
+	return "Closed.", wait(func(done desk.Done) { o.support.contacts.Close(c.ID, o.agent.id, strings.TrimSpace(why), done) })
 }
 
-func (r *request) owns(c *desk.Contact) bool { return c.State.Owned() && c.Owner == r.agent.id }
+func (o *order) owns(c *desk.Contact) bool { return c.State.Owned() && c.Owner == o.agent.id }
 
-func (r *request) transfer() (string, error) {
-	id, rest, _ := strings.Cut(r.args, " ")
-	c := r.named(id, r.owns)
+func (o *order) transferOther() (string, error) {
+	id, rest, _ := strings.Cut(o.args, " ")
+	c := o.named(id, o.owns)
 	if c == nil {
 		return whichChat, nil
 	}
-	return (&order{r.Session, r.support, c, strings.TrimSpace(rest)}).transfer()
+	return (&order{o.Session, o.support, c, strings.TrimSpace(rest)}).transfer()
 }
 
-func (r *request) pause() (string, error) {
-	r.support.contacts.Pause(r.agent.id, im.OneLine(r.args, maxName))
+func (o *order) pause() (string, error) {
+	o.support.contacts.Pause(o.agent.id, im.OneLine(o.args, maxName))
 	return "Paused. What you have stays with you; ready ends it.", nil
 }
 
-func (r *request) ready() (string, error) {
-	r.support.contacts.Ready(r.agent.id)
-	if s := r.support.contacts.Standing(r.agent.id); !s.Takes {
+func (o *order) ready() (string, error) {
+	o.support.contacts.Ready(o.agent.id)
+	if s := o.support.contacts.Standing(o.agent.id); !s.Takes {
 		return "You are not paused any more, but your client says that you are away: you get chats when it says that you are available.", nil
 	}
 	return "You get chats again.", nil
 }
 
-func (r *request) who() (string, error) {
+func (o *order) who() (string, error) {
 	var lines []string
-	for _, s := range r.support.contacts.Standings() {
+	for _, s := range o.support.contacts.Standings() {
 		state := "available"
 		switch {
 		case !s.Here:
@@ -177,7 +148,7 @@ func (r *request) who() (string, error) {
 		case !s.Takes:
 			state = "away"
 		}
-		lines = append(lines, fmt.Sprintf("%s · %s · %d chats", r.support.account.nameOf(s.ID), state, len(s.Has)))
+		lines = append(lines, fmt.Sprintf("%s · %s · %d chats", o.support.account.nameOf(s.ID), state, len(s.Has)))
 	}
 	return cmp.Or(strings.Join(lines, "\n"), "Nobody is here."), nil
 }

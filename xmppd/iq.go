@@ -22,6 +22,8 @@ func (s *Session) iq(st *wire.Stanza) error {
 	switch fate := t.fate(im.Request); {
 	case t.visitor != "":
 		s.askVisitor(st, t)
+	case t.control:
+		s.askDesk(st)
 	case fate == im.ByServer && (t.agent == nil || t.agent == s.agent):
 		s.serve(st, t)
 	case fate == im.ToDevice && s.mayAsk(t):

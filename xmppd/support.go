@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"parley.im/parley/store"
@@ -21,11 +22,14 @@ type support struct {
 	contacts *contact.Contacts
 	host     string // the domain of contacts' addresses
 	end      context.CancelFunc
+
+	mu    sync.Mutex // guards what follows; nothing else is taken while it is held
+	marks map[store.ConversationID]*marks
 }
 
 // newSupport takes up the account's contacts where they were left.
 func newSupport(ctx context.Context, a *account, settings desk.Settings) (*support, error) {
-	p := &support{account: a, host: contact.Host(a.domain)}
+	p := &support{account: a, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*marks)}
 	var err error
 	p.contacts, err = contact.New(ctx, contact.Config{
 		Domain: a.domain, Store: a.store, Settings: settings, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,
@@ -103,6 +107,12 @@ func (p *support) changed(ch *desk.Change) {
 	if ch.Said != nil && !ch.Repeated {
 		p.said(ch)
 	}
+	p.tellMarks(ch)
+	if ch.Is.State == desk.Finalized {
+		p.mu.Lock()
+		delete(p.marks, ch.Is.ID)
+		p.mu.Unlock()
+	}
 }
 
 // offered says whether the agent is asked with this change, and was not before.
@@ -161,6 +171,7 @@ func (p *support) said(ch *desk.Change) {
 	m := ch.Said.Body.(*contact.Message)
 	kept := ch.Kept.(contact.Records)
 	record := kept[len(kept)-1]
+	p.noted(ch, m, record.N)
 	e := store.Entry{Ordinal: record.Ordinal, N: record.N, At: m.At, Actor: ch.Said.Agent}
 	for _, id := range ch.Is.Sees() {
 		g := p.account.byID(id)

@@ -163,6 +163,7 @@ func (s *Session) signal(st *wire.Stanza, c *desk.Contact) {
 	if !c.With(s.agent.id) {
 		return
 	}
+	s.marked(st, c)
 	switch im.ChatState(st) { // XEP-0085 §5.1
 	case "composing":
 		p.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: contact.Composing})
@@ -263,6 +264,7 @@ func (s *Session) askVisitor(st *wire.Stanza, t *target) {
 	switch space := string(child.Space); {
 	case err != nil:
 		s.answerError(st, s.asRefused(err))
+	case s.commands(st, child, commands, c):
 	case string(st.Type) == "get" && space == im.NSDiscoInfo && len(st.ChildAttr(child, "node")) == 0:
 		info := im.Info{Identities: []im.Identity{{Category: "client", Type: "web", Name: s.agent.account.support.visitor(c)}}, Features: im.VisitorFeatures}
 		s.answer(st, info.Append(nil, ""))

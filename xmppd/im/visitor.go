@@ -173,7 +173,7 @@ func AppendChatState(b []byte, from, to, state string) []byte {
 
 // VisitorFeatures are what a visitor's address can do, for clients that look before they show it.
 var VisitorFeatures = []string{
-	NSDiscoInfo, NSPing, nsStates, nsReceipts, nsMarkers, "urn:xmpp:message-correct:0", "jabber:x:oob",
+	NSDiscoInfo, NSDiscoItems, NSCommands, NSPing, nsStates, nsReceipts, nsMarkers, "urn:xmpp:message-correct:0", "jabber:x:oob",
 }
 
 // MessageText is what a kept message says.
@@ -183,4 +183,30 @@ func MessageText(m *store.Message) string {
 		return ""
 	}
 	return BodyText(st)
+}
+
+// Mark is the id of the message that a client says has arrived (XEP-0184 §5) or was read (XEP-0333
+// §5), and the kind of event that this is; 0 if it says neither.
+func Mark(st *wire.Stanza) (id string, kind store.Kind) {
+	if c := st.Child(nsMarkers, "displayed"); c != nil {
+		return string(st.ChildAttr(c, "id")), store.KindMessageRead
+	}
+	for _, c := range [...]*wire.Child{st.Child(nsReceipts, "received"), st.Child(nsMarkers, "received")} {
+		if c != nil {
+			return string(st.ChildAttr(c, "id")), store.KindMessageDelivered
+		}
+	}
+	return "", 0
+}
+
+// AppendMark tells a client how far its message has come.
+func AppendMark(b []byte, from, to, id string, kind store.Kind) []byte {
+	b = wire.AppendOpen(b, wire.Message, wire.Attrs{Type: "chat", From: from, To: to})
+	name, space := "received", nsReceipts
+	if kind == store.KindMessageRead {
+		name, space = "displayed", nsMarkers
+	}
+	b = append(append(append(append(append(b, '<'), name...), " xmlns='"...), space...), '\'')
+	b = append(wire.AppendAttr(b, "id", id), "/><no-store xmlns='"+nsHints+"'/>"...)
+	return wire.AppendClose(b, wire.Message)
 }
