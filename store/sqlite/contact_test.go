@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"parley.im/parley/store"
-	"parley.im/parley/store/sqlite"
 	"parley.im/parley/store/sqlite/conn"
 )
 
@@ -284,9 +283,9 @@ func TestContactChangeFails(t *testing.T) {
 	f.verify()
 }
 
-// An account that the program before it has left has contacts from then on.
+// An account that the program before contacts has left has contacts from then on.
 func TestContactsInEarlierFiles(t *testing.T) {
-	f := earlierFiles(t, sqlite.SchemaVersion()-1)
+	f := earlierFiles(t, 5)
 	f.open()
 	_, k := f.contact("aaaa", 2)
 	f.close()

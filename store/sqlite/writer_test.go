@@ -42,7 +42,7 @@ func openTest(t testing.TB, change func(*Config)) *Account {
 }
 
 // selfTalk is an agent's conversation with herself.
-func selfTalk(t *testing.T, a *Account, name string) *conversation {
+func selfTalk(t testing.TB, a *Account, name string) *conversation {
 	t.Helper()
 	agent, err := a.AddAgent(t.Context(), name, "", store.Credential{})
 	if err != nil {
