@@ -15,7 +15,7 @@ import (
 // A ConversationInfo is a conversation in a list.
 type ConversationInfo struct {
 	ID       string   `json:"id"`
-	Kind     string   `json:"kind" enum:"journal,direct"`
+	Kind     string   `json:"kind" enum:"journal,direct,contact"`
 	Agents   []string `json:"agents,omitempty"`
 	Records  int64    `json:"records"`
 	Gone     int64    `json:"destroyed,omitempty" doc:"How many records before these were destroyed, since they were kept for long enough."`
