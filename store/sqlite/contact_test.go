@@ -138,6 +138,38 @@ func TestContactExpiry(t *testing.T) {
 	}
 }
 
+// Where a crash comes after the tombstone of a contact, the next start does the rest, and
+// tells of it once.
+func TestContactIsShreddedByTheNextStart(t *testing.T) {
+	f, cal := keeping(t, 40*day)
+	f.open()
+	_, k := f.contact("aaaa", f.agent("anna"))
+	f.end(k)
+	f.contact("bbbb", 1)
+	f.close()
+	for _, statement := range []string{
+		"UPDATE conversation SET shredded = 1 WHERE id = ?", "DELETE FROM member WHERE conversation = ?", "DELETE FROM contact WHERE conversation = ?",
+	} {
+		f.sql(statement, int64(k.ID))
+	}
+	cal.pass(31 * day) // the journal has a new secret
+	for range 2 {
+		f.open()
+		f.verify()
+		if got := f.page(1); len(got) != 1 || got[0] != "hello from bbbb" {
+			t.Errorf("Anna sees %q", got)
+		}
+		want := fmt.Sprintf(`{"conversation":{"id":"%d","kind":"contact"},"generation":1,"records":1}`, k.ID)
+		if told := f.events(store.KindKeyShredded); len(told) != 1 || told[0] != want {
+			t.Errorf("told of it is %q", told)
+		}
+		if n := f.number("SELECT count(*) FROM log l JOIN conversation c ON c.id = l.conversation WHERE c.shredded <> 0"); n != 0 {
+			t.Errorf("%d records are left", n)
+		}
+		f.close()
+	}
+}
+
 // A contact that goes on for months has one secret.
 func TestContactHasOneSecret(t *testing.T) {
 	f, cal := keeping(t, 40*day)

@@ -67,14 +67,24 @@ func (v *verification) contactThere(ctx context.Context, id store.ConversationID
 // withoutContact looks for conversations whose contact was taken away.
 func (v *verification) withoutContact(ctx context.Context) error {
 	missing := tally{what: "conversations of visitors have no contact"}
-	err := v.a.read(ctx, func(db *conn.Conn) error {
-		return db.Query(`SELECT id
-			FROM conversation c
-			WHERE nature = +? AND shredded = 0 AND NOT EXISTS (SELECT 1 FROM contact WHERE conversation = c.id)`, []any{int(store.Support)}, func(r conn.Row) error {
-			missing.add(fmt.Sprintf("conversation %d", r.Int(0)))
-			return nil
-		})
-	})
+	for after, rows := int64(0), verifyRows; rows == verifyRows; {
+		rows = 0
+		if err := v.a.read(ctx, func(db *conn.Conn) error {
+			return db.Query(`SELECT id, EXISTS (SELECT 1 FROM contact WHERE conversation = c.id)
+				FROM conversation c
+				WHERE nature = +? AND a = 0 AND b > ? AND shredded = 0
+				ORDER BY b
+				LIMIT +?`, []any{int(store.Support), after, verifyRows}, func(r conn.Row) error {
+				rows, after = rows+1, r.Int(0)
+				if r.Int(1) == 0 {
+					missing.add(fmt.Sprintf("conversation %d", r.Int(0)))
+				}
+				return nil
+			})
+		}); err != nil {
+			return err
+		}
+	}
 	missing.tell(v)
-	return err
+	return nil
 }
