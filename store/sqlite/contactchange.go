@@ -57,19 +57,18 @@ func reconsider(items []item) {
 // stand in the way is looked at before anything is written.
 func (w *writer) change(it *item) error {
 	ch := it.contact
-	var state, version, created int64
-	var address, visitor string
-	found, err := w.db.One(`SELECT c.shredded, coalesce(k.version, 0), k.address, k.created, k.visitor
-		FROM conversation c
-		LEFT JOIN contact k ON k.conversation = c.id
-		WHERE c.id = ?`, []any{int64(ch.ID)}, func(r conn.Row) {
-		state, version, address, created, visitor = r.Int(0), r.Int(1), r.Text(2), r.Int(3), r.Text(4)
-	})
+	var old contactRow
+	var state int64
+	found, err := w.db.One("SELECT shredded FROM conversation WHERE id = ?", []any{int64(ch.ID)}, func(r conn.Row) { state = r.Int(0) })
 	if err != nil {
 		return err
 	}
-	taken := version > 0 && (address != ch.Address || created != toMilli(ch.Created))
-	if version == 0 {
+	if _, err := w.db.One("SELECT "+contactColumns+" FROM contact WHERE conversation = ?", []any{int64(ch.ID)},
+		func(r conn.Row) { old = scanContact(r) }); err != nil {
+		return err
+	}
+	taken := old.Version > 0 && (old.Address != ch.Address || old.created != toMilli(ch.Created))
+	if old.Version == 0 {
 		n, err := w.db.Number("SELECT 1 FROM contact WHERE address = ?", ch.Address)
 		if err != nil {
 			return err
@@ -79,9 +78,9 @@ func (w *writer) change(it *item) error {
 	switch {
 	case !found || state == tombstone || state == gone:
 		it.err = fmt.Errorf("change contact %d, which was shredded: %w", ch.ID, store.ErrNotFound)
-	case version != ch.Was:
+	case old.Version != ch.Was:
 		ch.lost = true
-		it.err = fmt.Errorf("change version %d of contact %d, which has version %d: %w", ch.Was, ch.ID, version, store.ErrConflict)
+		it.err = fmt.Errorf("change version %d of contact %d, which has version %d: %w", ch.Was, ch.ID, old.Version, store.ErrConflict)
 	case taken:
 		ch.lost = true
 		it.err = fmt.Errorf("change contact %d, whose address is another's: %w", ch.ID, store.ErrConflict)
@@ -89,7 +88,7 @@ func (w *writer) change(it *item) error {
 	if it.err != nil {
 		return nil
 	}
-	if err := ch.write(w.db, visitor); err != nil {
+	if err := ch.write(w.db, &old); err != nil {
 		return err
 	}
 	w.changes = append(w.changes, ch)
@@ -99,12 +98,9 @@ func (w *writer) change(it *item) error {
 const insertContact = `INSERT INTO contact (` + contactColumns + `, data)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-const updateContact = `UPDATE contact
-SET version = ?, state = ?, live = ?, owner = ?, ended = ?, outcome = ?, generation = ?, data = ?
-WHERE conversation = ?`
-
-// write writes the row.
-func (ch *contactChange) write(db *conn.Conn, visitor string) error {
+// write writes the row. Columns that stay as they are stand in no statement, since each has
+// an index.
+func (ch *contactChange) write(db *conn.Conn, old *contactRow) error {
 	id := int64(ch.ID)
 	if ch.Was == 0 {
 		if err := db.Exec(insertContact, id, ch.Address, ch.Version, int(ch.State), ch.Live, int64(ch.Owner), ch.Visitor,
@@ -113,12 +109,19 @@ func (ch *contactChange) write(db *conn.Conn, visitor string) error {
 		}
 		return db.Exec("UPDATE conversation SET shredded = ? WHERE id = ?", whole, id)
 	}
-	if visitor != ch.Visitor {
-		if err := db.Exec("UPDATE contact SET visitor = ? WHERE conversation = ?", ch.Visitor, id); err != nil {
-			return err
+	set, args := "version = ?, generation = ?, data = ?", []any{ch.Version, ch.generation, ch.sealed}
+	for _, c := range [...]struct {
+		column  string
+		was, is any
+	}{
+		{"state", int(old.State), int(ch.State)}, {"live", old.Live, ch.Live}, {"owner", int64(old.Owner), int64(ch.Owner)},
+		{"visitor", old.Visitor, ch.Visitor}, {"ended", toMilli(old.Ended), toMilli(ch.Ended)}, {"outcome", old.Outcome, ch.Outcome},
+	} {
+		if c.is != c.was {
+			set, args = set+", "+c.column+" = ?", append(args, c.is)
 		}
 	}
-	return db.Exec(updateContact, ch.Version, int(ch.State), ch.Live, int64(ch.Owner), toMilli(ch.Ended), ch.Outcome, ch.generation, ch.sealed, id)
+	return db.Exec("UPDATE contact SET "+set+" WHERE conversation = ?", append(args, id)...)
 }
 
 // What was hidden from an agent is not shown again because she sees the rest. One who was
