@@ -200,6 +200,47 @@ func BenchmarkContacts(b *testing.B) {
 	}
 }
 
+// A contact whose state changes while a long list is read does not come twice.
+func TestContactListGoesOnWhileContactsChange(t *testing.T) {
+	a := openTest(t, nil)
+	all := manyContacts(t, a, 6, rand.New(rand.NewPCG(1, 0)))
+	set := func(r *contactRow, state int) {
+		t.Helper()
+		if err := a.update(t.Context(), func(db *conn.Conn) error {
+			return db.Exec("UPDATE contact SET state = ? WHERE conversation = ?", state, int64(r.ID))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range all {
+		set(&all[i], 1+i%2)
+	}
+	var l *listing
+	var got, want []store.ConversationID
+	for i := range all {
+		if err := a.read(t.Context(), func(db *conn.Conn) (err error) {
+			if l == nil {
+				if l, err = beginListing(db, &store.ContactQuery{Max: 10, States: []uint8{1, 2}}); err != nil {
+					return err
+				}
+			}
+			r, err := l.next(db)
+			if r != nil {
+				got = append(got, r.ID)
+			}
+			l.rest()
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		set(&all[i], 2-i%2)
+		want = append(want, all[i].ID)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the list is %v, want %v", got, want)
+	}
+}
+
 // What a start has to end it finds without going through all conversations.
 func TestUnfinishedIsFoundAtOnce(t *testing.T) {
 	if plan := explain(t, openTest(t, nil), selectUnfinished); plan != "SEARCH conversation USING COVERING INDEX conversation_unfinished (shredded=?)\n" {

@@ -88,6 +88,7 @@ type listed struct {
 // A listing is some walks at the same time, which have no contact in common.
 type listing struct {
 	walks []*walk
+	at    listed // the last that was looked at
 	since int64
 	max   int
 	ended bool
@@ -125,9 +126,8 @@ func contactWays(q *store.ContactQuery) (ways [][]*walk) {
 
 // beginListing chooses the way.
 func beginListing(db *conn.Conn, q *store.ContactQuery) (*listing, error) {
-	l := &listing{max: q.Max}
-	at := listed{id: math.MaxInt64}
-	l.since, at.created = milliseconds(q.Since, q.Until)
+	l := &listing{max: q.Max, at: listed{id: math.MaxInt64}}
+	l.since, l.at.created = milliseconds(q.Since, q.Until)
 	if q.Before != 0 {
 		before, found, err := placeOf(db, q.Before)
 		if err != nil {
@@ -136,8 +136,8 @@ func beginListing(db *conn.Conn, q *store.ContactQuery) (*listing, error) {
 		if !found {
 			l.ended = true
 		}
-		if before.created <= at.created {
-			at = before
+		if before.created <= l.at.created {
+			l.at = before
 		}
 	}
 	ways := contactWays(q)
@@ -145,7 +145,7 @@ func beginListing(db *conn.Conn, q *store.ContactQuery) (*listing, error) {
 	for _, way := range ways {
 		rows := 0
 		for _, w := range way {
-			w.at = at
+			w.at = l.at
 			if len(ways) == 1 || l.ended {
 				continue
 			}
@@ -216,16 +216,19 @@ func (l *listing) next(db *conn.Conn) (*contactRow, error) {
 	}
 	r := &first.rows[0]
 	first.rows = first.rows[1:]
-	first.at = listed{r.created, r.ID}
+	l.at = listed{r.created, r.ID}
+	first.at = l.at
 	return r, nil
 }
 
-// rest forgets what was read ahead: it may be another state's by the next time.
+// rest forgets what was read ahead. By the next time a contact may be in another walk; it
+// does not come twice, since all go on from where the listing is.
 func (l *listing) rest() {
 	for _, w := range l.walks {
 		if len(w.rows) > 0 {
 			w.rows, w.ended = nil, false
 		}
+		w.at = l.at
 	}
 }
 
