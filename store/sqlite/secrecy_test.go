@@ -33,6 +33,10 @@ func talkOfMarks(f *files) {
 			f.t.Fatal(err)
 		}
 	}
+	k, err := f.store.NewContact(ctx)
+	must(err)
+	f.changeContact(store.ContactChange{Contact: store.Contact{ID: k.ID(), Address: "aaaa", Version: 1, Live: true, Data: []byte(spoken)}},
+		store.Op{Conversation: k, Kind: store.KindContactCreated, At: time.Now(), Data: []byte(spoken)})
 	o := f.say(c, anna, "<body>"+spoken+"</body>")
 	for i := range 50 {
 		f.say(c, ben, fmt.Sprint(spoken, i, strings.Repeat(" a long message", 1000)))
@@ -40,10 +44,6 @@ func talkOfMarks(f *files) {
 	j, err := f.store.Journal(ctx)
 	must(err)
 	f.say(j, 0, `{"name":"`+spoken+`"}`)
-	k, err := f.store.NewContact(ctx)
-	must(err)
-	f.changeContact(store.ContactChange{Contact: store.Contact{ID: k.ID(), Address: "aaaa", Version: 1, Live: true, Data: []byte(spoken)}},
-		store.Op{Conversation: k, Kind: store.KindContactCreated, At: time.Now(), Data: []byte(spoken)})
 	must(f.store.AddEndpoint(ctx, store.Endpoint{ID: "wh_1", URL: "https://shop.example/", Secret: secret,
 		EndpointOptions: store.EndpointOptions{SignKey: store.SignKey(secret), PreviousKey: store.SignKey(secret)}}))
 	must(f.store.Advance(ctx, store.Progress{Endpoint: "wh_1", Attempts: []store.Attempt{
