@@ -110,7 +110,7 @@ func paged(inside string) string {
 // A page ends before it is too big to be sent in one go; nothing is lost between the
 // pages. Rule 40.
 func TestPagesAreBoundedInBytes(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	anna := d.device("anna", "laptop", "")
 	var want []string
 	for i := range 40 {
@@ -150,7 +150,7 @@ func TestPagesAreBoundedInBytes(t *testing.T) {
 // What was destroyed is in no page, but the places where it was can still be named, so
 // that a client goes on from where it was. XEP-0313 §3.2; rule 40.
 func TestShreddedConversationInTheArchive(t *testing.T) {
-	d := newDesk(t, "anna", "bob", "carol")
+	d := newOffice(t, "anna", "bob", "carol")
 	anna := d.device("anna", "laptop", "")
 	for i, to := range []string{"bob", "carol", "bob", "carol", "bob"} {
 		anna.says(t, "<message to='%s@desk.example' id='m%d'><body>Hello</body></message>", to, i)
@@ -189,7 +189,7 @@ func TestShreddedConversationInTheArchive(t *testing.T) {
 // Ids that are none, or another's, or were given by nobody: item-not-found, wherever
 // they stand, and however the page is bounded. Rules 40 and 41.
 func TestUnknownArchiveIDs(t *testing.T) {
-	d := newDesk(t, "anna", "bob", "carol")
+	d := newOffice(t, "anna", "bob", "carol")
 	anna, bob := d.device("anna", "laptop", ""), d.device("bob", "desk", "")
 	anna.says(t, "<message to='bob@desk.example' id='m1'><body>Hello</body></message>")
 	bob.says(t, "<message to='carol@desk.example' id='m2'><body>Hello</body></message>")

@@ -50,7 +50,7 @@ var modelStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 // newArchiveModel: Anna talks with two others and with herself, and with one whose
 // conversation is shredded; others talk, too. Clocks went back now and then.
 func newArchiveModel(t *testing.T, rnd *rand.Rand) *archiveModel {
-	d := newDesk(t, "anna", "bob", "carol", "dave")
+	d := newOffice(t, "anna", "bob", "carol", "dave")
 	m := &archiveModel{t: t, rnd: rnd, anna: d.device("anna", "laptop", "")}
 	m.anna.server.config.ArchivePage = 7
 	for i := range 120 {
@@ -86,7 +86,7 @@ func newArchiveModel(t *testing.T, rnd *rand.Rand) *archiveModel {
 }
 
 // keep puts a message into the log as it is.
-func (d *desk) keep(one, other string, msg store.Message, at time.Time) store.Ordinal {
+func (d *office) keep(one, other string, msg store.Message, at time.Time) store.Ordinal {
 	d.t.Helper()
 	c, err := d.store.Direct(d.t.Context(), d.agent(one).id, d.agent(other).id)
 	if err != nil {

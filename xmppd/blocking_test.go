@@ -12,7 +12,7 @@ import (
 // Whom an agent blocks hears that her devices are gone, also of one that goes at that
 // moment (XEP-0191 §3.3; rule 31).
 func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	phone, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
 	laptop := d.device("anna", "laptop", "")
 	for i := range 150 {
@@ -56,7 +56,7 @@ func TestADeviceGoesWhileItsAgentBlocks(t *testing.T) {
 // Once a block is answered nothing comes any more of who is blocked, whatever was on its
 // way then: not now, and not out of the log (XEP-0191 §3.3).
 func TestNothingSlipsInAfterABlock(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	anna, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
 	for i := range 100 {
 		var all sync.WaitGroup
@@ -88,7 +88,7 @@ func TestNothingSlipsInAfterABlock(t *testing.T) {
 // Who is blocked can take back what he has granted all the same, and nobody hears of it
 // (RFC 6121 §3.2; XEP-0191 §3.3). He asks for nothing anew.
 func TestWhoIsBlockedTakesBackWhatHeGranted(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	d.server.config.Colleagues = false
 	d.regroup()
 	anna, bob := d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
@@ -122,7 +122,7 @@ func TestWhoIsBlockedTakesBackWhatHeGranted(t *testing.T) {
 // once (rule 31), and who is here is here: whether she had blocked one device or all.
 func TestWhoWentWhileBlockedIsGone(t *testing.T) {
 	for _, whom := range []string{"bob@desk.example", "bob@desk.example/laptop"} {
-		d := newDesk(t, "anna", "bob")
+		d := newOffice(t, "anna", "bob")
 		anna := d.device("anna", "phone", "1")
 		desk, laptop := d.device("bob", "desk", "1"), d.device("bob", "laptop", "1")
 		anna.says(t, "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='%s'/></block></iq>", whom)

@@ -15,17 +15,17 @@ func TestComingsAreBounded(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		ends string // her last words
-		then func(d *desk, s *Session)
+		then func(d *office, s *Session)
 		want string
 	}{
 		{"stays", "", nil, some + "+"},
 		{"goes", "unavailable", nil, some},
-		{"signs out", "", func(_ *desk, s *Session) { s.gone() }, some},
-		{"is removed", "", func(d *desk, _ *Session) { d.removed(store.Agent{ID: d.agent("anna").id, Name: "anna"}, false) }, some},
-		{"the account closes", "", func(d *desk, _ *Session) { d.close(context.Background(), false) }, some},
+		{"signs out", "", func(_ *office, s *Session) { s.gone() }, some},
+		{"is removed", "", func(d *office, _ *Session) { d.removed(store.Agent{ID: d.agent("anna").id, Name: "anna"}, false) }, some},
+		{"the account closes", "", func(d *office, _ *Session) { d.close(context.Background(), false) }, some},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			d := newDesk(t, "anna")
+			d := newOffice(t, "anna")
 			anna := d.device("anna", "phone", "")
 			for range 1000 {
 				anna.says(t, "<presence/>")
@@ -54,12 +54,12 @@ func TestComingsAreBounded(t *testing.T) {
 // Who is removed, or still there when the account closes, after too many events: what was
 // put off is told at once.
 func TestTheLastComingIsToldAtOnce(t *testing.T) {
-	for name, end := range map[string]func(d *desk){
-		"removed": func(d *desk) { d.removed(store.Agent{ID: d.agent("anna").id, Name: "anna"}, false) },
-		"closed":  func(d *desk) { d.close(context.Background(), false) },
+	for name, end := range map[string]func(d *office){
+		"removed": func(d *office) { d.removed(store.Agent{ID: d.agent("anna").id, Name: "anna"}, false) },
+		"closed":  func(d *office) { d.close(context.Background(), false) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, "anna")
+			d := newOffice(t, "anna")
 			anna := d.device("anna", "phone", "")
 			for range comingEvents/2 - 1 {
 				anna.says(t, "<presence/>")
@@ -78,7 +78,7 @@ func TestTheLastComingIsToldAtOnce(t *testing.T) {
 }
 
 // comings are the events of comings (+) and goings (-) in the log.
-func (d *desk) comings() string {
+func (d *office) comings() string {
 	d.t.Helper()
 	if err := d.store.SetSetting(d.t.Context(), "after", "them"); err != nil {
 		d.t.Fatal(err)

@@ -12,14 +12,14 @@ import (
 	"parley.im/parley/xmppd/wire"
 )
 
-// A desk is an account with a real store and agents that don't sign in: their devices
+// An office is an account with a real store and agents that don't sign in: their devices
 // are sessions without a connection, so that what is for them stays in their queues.
-type desk struct {
+type office struct {
 	t *testing.T
 	*account
 }
 
-func newDesk(t *testing.T, agents ...string) *desk {
+func newOffice(t *testing.T, agents ...string) *office {
 	t.Helper()
 	dir, ctx := t.TempDir(), context.Background()
 	k, err := keys.Open(ctx, keys.Config{Dir: dir + "/keys", Account: "desk", Root: seal.NewKey()})
@@ -48,11 +48,11 @@ func newDesk(t *testing.T, agents ...string) *desk {
 	if err := s.AddAccount(ctx, Account{ID: "desk", Domain: "desk.example", Store: db}); err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t, s.accountByID("desk")}
+	return &office{t, s.accountByID("desk")}
 }
 
 // device is a new one of an agent's. With a priority (an xs:byte) it is available.
-func (d *desk) device(name, resource, priority string) *Session {
+func (d *office) device(name, resource, priority string) *Session {
 	d.t.Helper()
 	if err := d.agent(name).load(d.t.Context()); err != nil {
 		d.t.Fatal(err)

@@ -56,7 +56,7 @@ func (w *watcher) knows(t *testing.T, o *Session, when string) {
 // goes; also where both happen at once, or where he blocks her meanwhile, or she takes it
 // back. Rules 31 and 53.
 func TestFarewellsAreSaidOnce(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	laptop, phone := d.device("anna", "laptop", "1"), d.device("anna", "phone", "1")
 	desk, tablet := d.device("bob", "desk", "1"), d.device("bob", "tablet", "1")
 	watchers := []*watcher{{laptop, map[string]bool{}}, {desk, map[string]bool{}}, {tablet, map[string]bool{}}}
@@ -138,7 +138,7 @@ func TestFarewellsAreSaidOnce(t *testing.T) {
 // A device goes, and before anybody was told its agent blocks somebody who knew it by
 // directed presence: he hears once that it is gone (rule 31).
 func TestADeviceGoesJustBeforeABlock(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	laptop, phone, desk := d.device("anna", "laptop", ""), d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
 	phone.says(t, "<presence to='%s'/>", desk.address)
 	desk.hears(t)
@@ -160,7 +160,7 @@ func TestADeviceGoesJustBeforeABlock(t *testing.T) {
 // A device goes after its agent has blocked somebody, and before he was told she unblocks
 // him: he hears that it is gone, since the farewells of a block come first.
 func TestABlockIsTakenBackAtOnce(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	laptop, phone, desk := d.device("anna", "laptop", ""), d.device("anna", "phone", "1"), d.device("bob", "desk", "1")
 	tablet := d.device("anna", "tablet", "")
 	desk.hears(t)
@@ -184,7 +184,7 @@ func TestABlockIsTakenBackAtOnce(t *testing.T) {
 // Whoever is being shown somebody's device while another one of his blocks her sees it
 // before that is answered, or not at all (XEP-0191 §3.3).
 func TestNobodySeesWhomHeHasBlocked(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	phone, desk, tablet := d.device("anna", "phone", "1"), d.device("bob", "desk", "1"), d.device("bob", "tablet", "")
 	desk.says(t, "<iq type='get' id='list'><blocklist xmlns='urn:xmpp:blocking'/></iq>") // to hear of the block
 	desk.drains()
@@ -213,7 +213,7 @@ func TestNobodySeesWhomHeHasBlocked(t *testing.T) {
 }
 
 // commits lets some time pass: whatever was about to be kept is.
-func (d *desk) commits(n int) {
+func (d *office) commits(n int) {
 	for range n {
 		if err := d.store.SetSetting(d.t.Context(), "some", "time"); err != nil {
 			d.t.Error(err)

@@ -70,7 +70,7 @@ func TestFates(t *testing.T) {
 }
 
 func testFates(t *testing.T, colleagues bool) {
-	d := newDesk(t, "anna", "away", "silent", "negative", "ready", "many", "blocker", "blocked")
+	d := newOffice(t, "anna", "away", "silent", "negative", "ready", "many", "blocker", "blocked")
 	d.server.config.Colleagues = colleagues
 	d.regroup()
 	anna := d.device("anna", "laptop", "")
@@ -107,7 +107,7 @@ func testFates(t *testing.T, colleagues bool) {
 }
 
 // fate sends one stanza and compares who hears what.
-func (d *desk) fate(from *Session, name, kind, address, id, want string) {
+func (d *office) fate(from *Session, name, kind, address, id, want string) {
 	d.t.Helper()
 	agent, resource, _ := strings.Cut(address, "/")
 	devices := deliveryDevices[agent]
@@ -160,7 +160,7 @@ func (d *desk) fate(from *Session, name, kind, address, id, want string) {
 }
 
 // addressed is a row's address in full.
-func (d *desk) addressed(address string) string {
+func (d *office) addressed(address string) string {
 	agent, resource, full := strings.Cut(address, "/")
 	switch {
 	case agent == ".":
@@ -201,7 +201,7 @@ func refusedAs(address string) string {
 }
 
 // session is the device of an agent's with that resource.
-func (d *desk) session(name, resource string) *Session {
+func (d *office) session(name, resource string) *Session {
 	g := d.agent(name)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -209,7 +209,7 @@ func (d *desk) session(name, resource string) *Session {
 }
 
 // newest is the id of the last message in an agent's archive.
-func (d *desk) newest(g *agent) (id string) {
+func (d *office) newest(g *agent) (id string) {
 	d.t.Helper()
 	if _, err := d.store.Page(d.t.Context(), store.Page{Agent: g.id, Max: 1, Backwards: true}, func(e *store.Entry) error {
 		m, err := store.ParseMessage(e.Data)

@@ -15,7 +15,7 @@ import (
 // Whoever signs in does not wait for a change of somebody else's roster, however long its
 // commit takes.
 func TestASignInWaitsForNobodysRoster(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	kept := make(chan struct{})
 	var wg sync.WaitGroup
 	defer wg.Wait()
@@ -46,7 +46,7 @@ func TestASignInWaitsForNobodysRoster(t *testing.T) {
 
 // Who comes and goes while her roster is changed has the one that is kept.
 func TestWhoComesHasTheRosterThatIsKept(t *testing.T) {
-	d := newDesk(t, "anna")
+	d := newOffice(t, "anna")
 	anna := d.agent("anna")
 	const shop = "orders@shop.example"
 	overAndOver(t, func() {
@@ -81,7 +81,7 @@ func TestWhoComesHasTheRosterThatIsKept(t *testing.T) {
 
 // A roster that was read before an agent was deleted names her still (rule 56).
 func TestARosterReadBeforeADeletionIsReadAgain(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	anna, bob := d.agent("anna"), d.agent("bob")
 	moves, deleted := anna.moves()
 	r, err := d.readRoster(t.Context(), anna.id)

@@ -8,10 +8,10 @@ import (
 	"parley.im/parley/xmppd/wire"
 )
 
-// marks know which records the messages of a contact are that clients name by their ids, and how
+// A receipts knows which records the messages of a contact are that clients name by their ids, and how
 // far they have arrived. They are of the moment: after a restart what was said before it is marked no
 // more. Guarded by the support's mu.
-type marks struct {
+type receipts struct {
 	visitor, agents spoken
 }
 
@@ -54,7 +54,7 @@ func (p *support) noted(ch *desk.Change, m *contact.Message, n int64) {
 	defer p.mu.Unlock()
 	k := p.marks[ch.Is.ID]
 	if k == nil {
-		k = new(marks)
+		k = new(receipts)
 		p.marks[ch.Is.ID] = k
 	}
 	if ch.Said.By == desk.Agents {

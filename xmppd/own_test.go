@@ -19,7 +19,7 @@ func (s *Session) asked(t *testing.T, payload string) string {
 }
 
 // size is how much of a part an agent has.
-func (d *desk) size(name string, part store.Part) (things, bytes int) {
+func (d *office) size(name string, part store.Part) (things, bytes int) {
 	d.t.Helper()
 	err := d.store.OwnOf(d.t.Context(), d.agent(name).id, part, func(_ string, value []byte) error {
 		things, bytes = things+1, bytes+len(value)
@@ -32,7 +32,7 @@ func (d *desk) size(name string, part store.Part) (things, bytes int) {
 }
 
 func TestBlockListIsBounded(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	anna := d.device("anna", "laptop", "")
 	block := func(from, to int) string {
 		var items strings.Builder
@@ -68,7 +68,7 @@ func TestBlockListIsBounded(t *testing.T) {
 }
 
 func TestPrivateStorageIsBounded(t *testing.T) {
-	d := newDesk(t, "anna")
+	d := newOffice(t, "anna")
 	anna := d.device("anna", "laptop", "")
 	keep := func(things string) string {
 		return anna.asked(t, "<query xmlns='jabber:iq:private'>"+things+"</query>")
@@ -108,7 +108,7 @@ func TestPrivateStorageIsBounded(t *testing.T) {
 // once she has blocked him the last that he hears is that she has gone, and once she has
 // unblocked him, what she said last. Rule 53.
 func TestBlockingHasTheLastWord(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	l := *d.server.limits.Load()
 	l.Queue, l.QueueBytes = 1<<20, 1<<30
 	d.server.SetLimits(l)

@@ -57,7 +57,7 @@ func TestTheVersionIsThatOfTheItems(t *testing.T) {
 // Who leaves while others change what they have with her has a roster all the same: the
 // one that is kept.
 func TestARosterIsThereWhileItsAgentLeaves(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	bob := d.agent("bob")
 	overAndOver(t, func() { // as load and leave do
 		bob.roster.Store(emptyRoster)

@@ -16,7 +16,7 @@ import (
 // device is written as its name, then its priority ("-" for a negative one, nothing
 // for none: it has said nothing), then "c" if it wants copies.
 func TestWhoGetsAMessage(t *testing.T) {
-	d := newDesk(t, "anna", "bob0", "bob1", "bob2", "bob3", "bob4", "bob5", "bob6", "bob7", "bob8", "bob9")
+	d := newOffice(t, "anna", "bob0", "bob1", "bob2", "bob3", "bob4", "bob5", "bob6", "bob7", "bob8", "bob9")
 	from := d.device("anna", "laptop", "")
 	for i, c := range []struct {
 		devices, kind, to string
@@ -48,7 +48,7 @@ func TestWhoGetsAMessage(t *testing.T) {
 }
 
 // sent sends a message and says who of an agent's devices gets it, or why not.
-func (d *desk) sent(from *Session, kind, to, name string) string {
+func (d *office) sent(from *Session, kind, to, name string) string {
 	d.t.Helper()
 	devices := d.agent(name).list()
 	for _, o := range devices {

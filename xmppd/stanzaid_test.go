@@ -14,7 +14,7 @@ import (
 // made up in any spelling, nor the id that the other side knows it by. XEP-0313 §3.5,
 // XEP-0359 §3; rule 39.
 func TestEachSeesHerOwnArchiveID(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	anna, tablet := d.device("anna", "laptop", "0"), d.device("anna", "tablet", "0")
 	desk, phone := d.device("bob", "desk", "0"), d.device("bob", "phone", "-1")
 	tablet.says(t, "<iq type='set' id='c1'><enable xmlns='urn:xmpp:carbons:2'/></iq>")

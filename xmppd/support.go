@@ -24,12 +24,12 @@ type support struct {
 	end      context.CancelFunc
 
 	mu    sync.Mutex // guards what follows; nothing else is taken while it is held
-	marks map[store.ConversationID]*marks
+	marks map[store.ConversationID]*receipts
 }
 
 // newSupport takes up the account's contacts where they were left.
 func newSupport(ctx context.Context, a *account, settings desk.Settings) (*support, error) {
-	p := &support{account: a, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*marks)}
+	p := &support{account: a, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*receipts)}
 	var err error
 	p.contacts, err = contact.New(ctx, contact.Config{
 		Domain: a.domain, Store: a.store, Settings: settings, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,

@@ -85,7 +85,7 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 	case im.Corrects(st) != "" && !c.With(s.agent.id):
 		s.answerError(st, s.deskError(desk.ErrNotYours))
 		return
-	case !c.With(s.agent.id) && !answer(st, kind):
+	case !c.With(s.agent.id) && !typed(st, kind):
 		return // what no person has typed takes no chat
 	}
 	m := s.outgoing(st, t, kind)
@@ -112,9 +112,9 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 	}
 }
 
-// answer says whether a message is one that a person has typed: a new one of a type that people
+// typed says whether a message is one that a person has typed: a new one of a type that people
 // chat with.
-func answer(st *wire.Stanza, kind im.Kind) bool {
+func typed(st *wire.Stanza, kind im.Kind) bool {
 	return (kind == im.Chat || kind == im.Normal) && im.Corrects(st) == ""
 }
 

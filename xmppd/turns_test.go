@@ -171,7 +171,7 @@ func TestUrgentTakesAlongWhatWaits(t *testing.T) {
 // What an agent's sessions make many read is counted together: signing in again renews
 // nothing.
 func TestPresenceIsCountedByAgent(t *testing.T) {
-	d := newDesk(t, "anna", "bob")
+	d := newOffice(t, "anna", "bob")
 	bob := d.device("bob", "desk", "1")
 	for range 3 {
 		anna := d.device("anna", "phone", "1")

@@ -247,6 +247,14 @@ func (p *player) settle(except *device) {
 
 // leftovers finds what the talk did not say.
 func (p *player) leftovers(at *step) error {
+	for who, g := range p.guests {
+		if g.conn != nil {
+			at.who = who
+			if err := p.noFrame(g); err != nil {
+				return err
+			}
+		}
+	}
 	for _, d := range p.sorted() {
 		if d.over {
 			continue

@@ -44,6 +44,7 @@ func (s step) String() string {
 		doConnect: "connects", doSecure: "secures", doSignIn: "signs in", doAuthenticate: "authenticates",
 		doSend: ">", doExpect: "<", doNothing: "<", doSkip: "<", doEnd: "<", doCut: "<",
 		doClose: "closes", doDrop: "drops", doWait: "wait", doRestart: "the server restarts", doCrash: "the server crashes",
+		doOpen: "opens", doJoin: "joins",
 	}
 	v := verbs[s.do]
 	if s.any {
@@ -64,12 +65,13 @@ type player struct {
 	out     io.Writer
 	vars    vars
 	devices map[string]*device
+	guests  map[string]*guest
 	readers sync.WaitGroup
 	pings   int
 }
 
 func newPlayer(ctx context.Context, t *Talk, s Server, out io.Writer) *player {
-	return &player{talk: t, server: s, ctx: ctx, out: out, vars: vars{}, devices: map[string]*device{}}
+	return &player{talk: t, server: s, ctx: ctx, out: out, vars: vars{}, devices: map[string]*device{}, guests: map[string]*guest{}}
 }
 
 // play returns the step that failed and why.
@@ -141,6 +143,9 @@ func (p *player) step(s step) error {
 		}
 		p.tell(s.String(), "", "")
 		return d.signIn(p.ctx, p.server, s.text == "over starttls", s.do == doSignIn)
+	}
+	if person, _ := p.talk.person(s.who); person.Role == visitorRole {
+		return p.visit(s)
 	}
 	d, ok := p.devices[s.who]
 	if !ok || d.in == nil {
@@ -240,6 +245,10 @@ func (p *player) close() {
 		if d.raw != nil {
 			d.drop()
 		}
+	}
+	for _, g := range p.guests {
+		g.drop(false)
+		g.client.CloseIdleConnections()
 	}
 	p.readers.Wait()
 }

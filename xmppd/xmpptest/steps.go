@@ -25,6 +25,8 @@ const (
 	doWait
 	doRestart
 	doCrash
+	doOpen
+	doJoin
 )
 
 // A step is one line of a talk, with the indented lines that belong to it.
@@ -40,7 +42,7 @@ type step struct {
 	with string        // doSignIn, doAuthenticate: another password than the cast's
 }
 
-var said = regexp.MustCompile(`^(\S+) (connects|secures|signs in|authenticates|closes|drops|>|<~|<)(?: (.*))?$`)
+var said = regexp.MustCompile(`^(\S+) (connects|secures|signs in|authenticates|opens|joins|closes|drops|>|<~|<)(?: (.*))?$`)
 
 var password = regexp.MustCompile(`^with "(.+)"$`)
 
@@ -125,6 +127,19 @@ var plain = map[string]struct {
 }
 
 func (t *Talk) parseSaid(st *step, verb string) (err error) {
+	person, _ := t.person(st.who)
+	visitor := person.Role == visitorRole
+	switch {
+	case visitor && (verb == "connects" || verb == "secures" || verb == "signs in" || verb == "authenticates" || verb == "<~"),
+		!visitor && (verb == "opens" || verb == "joins"):
+		return t.fault(st.line, "%s is a %s, who never %s", st.who, person.Role, verb)
+	case verb == "opens":
+		st.do = doOpen
+		return nil
+	case verb == "joins":
+		st.do = doJoin
+		return nil
+	}
 	if p, ok := plain[verb]; ok {
 		st.do = p.do
 		if m := password.FindStringSubmatch(st.text); m != nil && (p.do == doSignIn || p.do == doAuthenticate) {
@@ -160,7 +175,7 @@ func (t *Talk) parseSaid(st *step, verb string) (err error) {
 	default:
 		st.do = doExpect
 	}
-	if st.do == doExpect {
+	if st.do == doExpect && !visitor {
 		if st.want, err = parsePattern(st.text); err != nil {
 			return t.fault(st.line, "%v", err)
 		}

@@ -27,6 +27,22 @@ type Person struct {
 	Password string
 }
 
+// visitorRole is that of who has no password and no client but a page.
+const visitorRole = "visitor"
+
+// Visits says whether the talk has visitors.
+func (t *Talk) Visits() bool { return t.has(doOpen) }
+
+// Agents are the cast without visitors.
+func (t *Talk) Agents() (list []Person) {
+	for _, p := range t.Cast {
+		if p.Role != visitorRole {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
 // JID is the person's bare JID.
 func (p Person) JID() string { return p.Name + "@" + p.Domain }
 
@@ -168,6 +184,9 @@ func (t *Talk) cast(s section) error {
 func parsePerson(line string) (Person, error) {
 	head, quoted, ok := strings.Cut(line, `"`)
 	f := strings.Fields(head)
+	if !ok && len(f) == 3 && f[1] == visitorRole {
+		return Person{Name: f[0], Role: f[1], Domain: f[2]}, nil
+	}
 	if !ok || len(f) != 3 {
 		return Person{}, fmt.Errorf("want NAME ROLE DOMAIN %q, got %q", "PASSWORD", line)
 	}
