@@ -262,7 +262,7 @@ func (b *burial) skip(db *conn.Conn) error {
 
 // setRows counts the rows of a ledger's tables that are destroyed here.
 func setRows(db *conn.Conn) (int64, error) {
-	return db.Number("SELECT (SELECT count(*) FROM agent) + (SELECT count(*) FROM member)")
+	return db.Number("SELECT (SELECT count(*) FROM agent) + (SELECT count(*) FROM member) + (SELECT count(*) FROM contact)")
 }
 
 func newestOf(db *conn.Conn) (int64, error) {

@@ -46,13 +46,14 @@ var covered = []coveredTable{
 	{"api_key", "", "id made sealed", "API keys"},
 	{"secret", "", "name sealed", "the account's secrets"},
 	{"setting", "", "name value", "settings"},
+	{"contact", "", "conversation version generation", "visitors' contacts"},
 }
 
 // ledgerSums is how many sums a table has. An agent's rows are in one that she shares only
 // where there are more agents than that, so that who is affected can be told.
 const ledgerSums = 32
 
-type sums [8][ledgerSums]uint64
+type sums [9][ledgerSums]uint64
 
 const ledgerForm = 1
 

@@ -24,6 +24,7 @@ func (v *verification) contacts(ctx context.Context) error {
 				row.sealed, after = r.Blob(11), r.Int(0)
 				some = append(some, row)
 				if r.Int(12) == 0 {
+					v.tell("contact", 0)
 					strange.add(fmt.Sprintf("conversation %d", row.ID))
 				}
 				return nil
@@ -46,6 +47,7 @@ func (v *verification) contacts(ctx context.Context) error {
 				}
 				if there { // else it was destroyed meanwhile
 					changed.add(fmt.Sprintf("conversation %d", c.ID))
+					v.tell("contact", 0)
 				}
 			}
 		}
@@ -77,6 +79,7 @@ func (v *verification) withoutContact(ctx context.Context) error {
 				LIMIT +?`, []any{int(store.Support), after, verifyRows}, func(r conn.Row) error {
 				rows, after = rows+1, r.Int(0)
 				if r.Int(1) == 0 {
+					v.tell("contact", 0)
 					missing.add(fmt.Sprintf("conversation %d", r.Int(0)))
 				}
 				return nil
