@@ -36,7 +36,7 @@ type coveredTable struct {
 }
 
 // covered are the tables of the ledger. Their order and columns are part of what is summed:
-// a change of them needs another ledgerForm.
+// new ones come last, and another change of them needs another ledgerForm.
 var covered = []coveredTable{
 	{"agent", "id", "name role disabled made", "name or role"},
 	{"credential", "agent", "id scope made sealed", "credentials"},
@@ -53,7 +53,7 @@ var covered = []coveredTable{
 // where there are more agents than that, so that who is affected can be told.
 const ledgerSums = 32
 
-type sums [9][ledgerSums]uint64
+type sums [9][ledgerSums]uint64 // of covered
 
 const ledgerForm = 1
 
@@ -166,7 +166,12 @@ func (a *Account) readLedger(db *conn.Conn) (*ledger, error) {
 	b = b[sha256.Size:]
 	l.state.version = int64(binary.BigEndian.Uint64(b))
 	l.state.broken = b[8] != 0
-	if _, err := binary.Decode(b[9:], binary.BigEndian, &l.state.sums); err != nil {
+	// Before there was a table it had no sums, as it has now that it is empty.
+	all := make([]byte, binary.Size(l.state.sums))
+	if copied := copy(all, b[9:]); copied != len(b)-9 {
+		return nil, store.ErrTampered
+	}
+	if _, err := binary.Decode(all, binary.BigEndian, &l.state.sums); err != nil {
 		return nil, store.ErrTampered
 	}
 	return l, nil
