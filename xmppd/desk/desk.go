@@ -33,6 +33,8 @@ type Desk struct {
 	workers  map[store.AgentID]*worker
 	timers   timers
 	calls    []func() // to be made when mu is free
+	keeps    []func() // the same, one after the other
+	keeping  bool     // somebody does that
 }
 
 // A live contact is one that is not finalized.
@@ -161,4 +163,26 @@ func (d *Desk) unlock() {
 	for _, call := range calls {
 		call()
 	}
+	d.keepAll()
+}
+
+// keepAll has changes kept in the order in which they were made, whoever has made them.
+func (d *Desk) keepAll() {
+	d.mu.Lock()
+	if d.keeping {
+		d.mu.Unlock() // whoever keeps takes these, too
+		return
+	}
+	d.keeping = true
+	for len(d.keeps) > 0 {
+		keeps := d.keeps
+		d.keeps = nil
+		d.mu.Unlock()
+		for _, keep := range keeps {
+			keep()
+		}
+		d.mu.Lock()
+	}
+	d.keeping = false
+	d.mu.Unlock()
 }

@@ -66,7 +66,7 @@ func (d *Desk) take(l *live, in input) bool {
 		l.saying++
 	}
 	l.said.add(ch.Said, 1)
-	d.calls = append(d.calls, func() {
+	d.keeps = append(d.keeps, func() {
 		d.config.Keeper.Keep(ch, func(err error) { d.kept(l, ch, in.done, err) })
 	})
 	return true
