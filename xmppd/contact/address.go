@@ -11,9 +11,9 @@ const addressLength = 10
 
 var addressCode = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// newAddress makes the local part of a contact's JID. There is no name in it: names can be
+// NewAddress makes the local part of a contact's JID. There is no name in it: names can be
 // erased, addresses can't.
-func newAddress() string {
+func NewAddress() string {
 	var random [7]byte
 	_, _ = rand.Read(random[:]) // it never fails
 	return addressCode.EncodeToString(random[:])[:addressLength]

@@ -33,7 +33,7 @@ type Contacts struct {
 	mu        sync.Mutex // guards what follows
 	open      map[store.ConversationID]store.Conversation
 	addresses map[string]store.ConversationID // of live contacts
-	followers map[store.ConversationID][]*Follower
+	watchers  map[store.ConversationID][]Watcher
 
 	// Set before the first contact.
 	listeners []func(*desk.Change)
@@ -46,7 +46,7 @@ func Host(domain string) string { return "visitors." + domain }
 // New reads the contacts that go on. Run does what time brings to them.
 func New(ctx context.Context, c Config) (*Contacts, error) {
 	k := &Contacts{config: c, store: c.Store, open: make(map[store.ConversationID]store.Conversation),
-		addresses: make(map[string]store.ConversationID), followers: make(map[store.ConversationID][]*Follower)}
+		addresses: make(map[string]store.ConversationID), watchers: make(map[store.ConversationID][]Watcher)}
 	k.Desk = desk.New(desk.Config{Settings: c.Settings, Keeper: k, Now: c.Now, Changed: k.changed, Paused: c.Paused})
 	var list []*desk.Contact
 	said := make(map[store.ConversationID]time.Time)
@@ -91,7 +91,7 @@ func (k *Contacts) restored(ctx context.Context, row *store.Contact) (c *desk.Co
 		n := 0
 		err = k.store.Records(ctx, row.ID, after, pageSize, func(e *store.Entry) error {
 			n, after = n+1, e.N
-			if s := spokenBy(e); s != nil && !s.Hidden {
+			if s := SpokenBy(e); s != nil && !s.Hidden {
 				last = e.At
 				if s.By == desk.Visitor {
 					c.Said.Visitor++
@@ -151,13 +151,14 @@ func (k *Contacts) Show(ctx context.Context, address string) (*desk.Contact, err
 	return parse(&row)
 }
 
-// Begin opens a contact: see desk.Desk.Open. It returns when that is durable.
+// Begin opens a contact: see desk.Desk.Open. It has its Address, by NewAddress. It returns when
+// that is durable.
 func (k *Contacts) Begin(ctx context.Context, c desk.Contact, submit bool, said *desk.Said) (*desk.Contact, error) {
 	conv, err := k.store.NewContact(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open contact: %w", err)
 	}
-	c.ID, c.Address = conv.ID(), newAddress()
+	c.ID = conv.ID()
 	k.mu.Lock()
 	k.open[c.ID], k.addresses[c.Address] = conv, c.ID
 	k.mu.Unlock()
@@ -211,8 +212,8 @@ func (k *Contacts) changed(ch *desk.Change) {
 		f(ch)
 	}
 	k.mu.Lock()
-	for _, f := range k.followers[ch.Is.ID] {
-		f.tell(ch)
+	for _, w := range k.watchers[ch.Is.ID] {
+		w.Changed(ch)
 	}
 	k.mu.Unlock()
 	if ch.Is.State == desk.Finalized {

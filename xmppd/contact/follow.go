@@ -1,7 +1,7 @@
 package contact
 
 import (
-	"slices"
+	"sync"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/desk"
@@ -15,7 +15,7 @@ type Follower struct {
 	Changes  chan *desk.Change // closed when Close is called
 	Missed   chan struct{}     // holds one value when changes were left out
 	Signals  chan Signal       // never closed
-	closed   bool              // guarded by contacts.mu
+	once     sync.Once
 }
 
 // followed is how many changes wait for a follower.
@@ -24,14 +24,12 @@ const followed = 64
 // Follow begins to follow a contact.
 func (k *Contacts) Follow(id store.ConversationID) *Follower {
 	f := &Follower{contacts: k, id: id, Changes: make(chan *desk.Change, followed), Missed: make(chan struct{}, 1), Signals: make(chan Signal, 4)}
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	k.followers[id] = append(k.followers[id], f)
+	k.Watch(id, f)
 	return f
 }
 
-// tell does not wait; contacts.mu is held.
-func (f *Follower) tell(ch *desk.Change) {
+// Changed is Watcher's.
+func (f *Follower) Changed(ch *desk.Change) {
 	select {
 	case f.Changes <- ch:
 	default:
@@ -42,20 +40,16 @@ func (f *Follower) tell(ch *desk.Change) {
 	}
 }
 
+// Signalled is Watcher's.
+func (f *Follower) Signalled(s Signal) {
+	select {
+	case f.Signals <- s:
+	default: // it is of the moment
+	}
+}
+
 // Close ends it. It may be called twice.
 func (f *Follower) Close() {
-	k := f.contacts
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if f.closed {
-		return
-	}
-	f.closed = true
-	close(f.Changes)
-	rest := slices.DeleteFunc(k.followers[f.id], func(other *Follower) bool { return other == f })
-	if len(rest) == 0 {
-		delete(k.followers, f.id)
-	} else {
-		k.followers[f.id] = rest
-	}
+	f.contacts.Unwatch(f.id, f)
+	f.once.Do(func() { close(f.Changes) })
 }

@@ -48,8 +48,8 @@ func (k *Contacts) op(ch *desk.Change, conv store.Conversation) store.Op {
 	return op
 }
 
-// spokenBy is whose a record is, if something was said in it; else nil.
-func spokenBy(e *store.Entry) *desk.Said {
+// SpokenBy is whose a record is, if something was said in it; else nil.
+func SpokenBy(e *store.Entry) *desk.Said {
 	if e.Kind != store.KindMessage {
 		return nil
 	}

@@ -31,11 +31,8 @@ func (k *Contacts) Signal(s Signal) {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for _, f := range k.followers[s.Contact] {
-		select {
-		case f.Signals <- s:
-		default: // it is of the moment
-		}
+	for _, w := range k.watchers[s.Contact] {
+		w.Signalled(s)
 	}
 }
 
