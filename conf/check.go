@@ -21,6 +21,7 @@ func (f *File) check() Faults {
 	f.checkFolders(add)
 	f.checkListen(add)
 	f.checkAccounts(add)
+	f.checkVisitors(add)
 	f.checkContact(add)
 	f.checkHosts(add)
 	f.checkACME(add)

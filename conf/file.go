@@ -74,6 +74,8 @@ type File struct {
 	Hosts Hosts `toml:"hosts"`
 	// What programs may ask of accounts over HTTPS. Changes hold after a restart.
 	API API `toml:"api" changes:"restart"`
+	// What visitors may take, those of all accounts that have some. 0 is no limit. Changes hold after a restart.
+	Visitors Visitors `toml:"visitors" changes:"restart"`
 	// Mail to those who run the server, about what they must know: trouble with sign-ins,
 	// webhooks that are disabled, and the like. Changes hold after a restart; the password's file is
 	// read for each mail.
@@ -414,4 +416,10 @@ type Account struct {
 	Retention time.Duration `toml:"retention" default:"''"`
 	// Overrides auth.sha1 for this account.
 	SHA1 *bool `toml:"sha1" example:"true"`
+	// Whether people can write to the account's agents from web pages and apps: see docs/visitors.md.
+	Visitors bool `toml:"visitors" default:"false"`
+	// How contacts with visitors are dealt with. In accounts.d the tables are [desk] and [widget].
+	Desk Desk `toml:"desk"`
+	// What visitors see.
+	Widget Widget `toml:"widget"`
 }

@@ -16,7 +16,7 @@ import (
 
 var update = flag.Bool("update", false, "write sample.toml anew")
 
-// A sampler writes the sample from the comments and tags of the structs in file.go.
+// A sampler writes the sample from the comments and tags of the structs in file.go and visitors.go.
 type sampler struct {
 	structs map[string]*ast.StructType
 	out     strings.Builder
@@ -25,19 +25,21 @@ type sampler struct {
 }
 
 func newSampler(t *testing.T) *sampler {
-	file, err := parser.ParseFile(token.NewFileSet(), "file.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
 	s := &sampler{structs: make(map[string]*ast.StructType)}
-	ast.Inspect(file, func(n ast.Node) bool {
-		if spec, ok := n.(*ast.TypeSpec); ok {
-			if st, ok := spec.Type.(*ast.StructType); ok {
-				s.structs[spec.Name.Name] = st
-			}
+	for _, name := range []string{"file.go", "visitors.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return true
-	})
+		ast.Inspect(file, func(n ast.Node) bool {
+			if spec, ok := n.(*ast.TypeSpec); ok {
+				if st, ok := spec.Type.(*ast.StructType); ok {
+					s.structs[spec.Name.Name] = st
+				}
+			}
+			return true
+		})
+	}
 	return s
 }
 
@@ -81,7 +83,7 @@ func (s *sampler) options(name string) {
 }
 
 func (s *sampler) table(field *ast.Field) {
-	outer := s.path
+	outer, prefix := s.path, s.prefix
 	key := outer + fieldTag(field).Get("toml")
 	s.path = key + "."
 	if _, list := field.Type.(*ast.ArrayType); list {
@@ -94,7 +96,7 @@ func (s *sampler) table(field *ast.Field) {
 		s.line("[%s]", key)
 	}
 	s.options(typeName(field))
-	s.prefix, s.path = "", outer
+	s.prefix, s.path = prefix, outer
 }
 
 func typeName(field *ast.Field) string {
