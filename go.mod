@@ -22,6 +22,8 @@ require (
 	mellium.im/xmpp v0.22.0
 )
 
+require github.com/coder/websocket v1.8.15
+
 require (
 	filippo.io/hpke v0.4.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

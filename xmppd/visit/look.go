@@ -1,0 +1,59 @@
+package visit
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"parley.im/parley/xmppd/desk"
+)
+
+// A Look is what an account wants clients to show.
+type Look struct {
+	Form      []Field
+	Colours   map[string]string
+	Languages []string // BCP 47 tags, the first where no other is wanted
+}
+
+// A Field is one of a form's. The field "name" is what the visitor wants to be called.
+type Field struct {
+	Name     string            `json:"name"`
+	Label    map[string]string `json:"label,omitempty"` // by language
+	Required bool              `json:"required,omitempty"`
+	Type     string            `json:"type"` // "text", "email", "tel", "textarea"
+}
+
+// config answers GET config.
+func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
+	now := a.server.cfg.Now()
+	is := struct {
+		Open      bool              `json:"open"`
+		Opens     *time.Time        `json:"opens,omitempty"`
+		Form      []Field           `json:"form"`
+		Colours   map[string]string `json:"colours"`
+		Languages []string          `json:"languages"`
+	}{Open: a.Settings.Hours.Open(now), Form: a.Look.Form, Colours: a.Look.Colours, Languages: a.Look.Languages}
+	if opens := a.Settings.Hours.Opens(now); !is.Open && !opens.IsZero() {
+		opens = opens.UTC()
+		is.Opens = &opens
+	}
+	if is.Form == nil {
+		is.Form = []Field{}
+	}
+	reply(w, http.StatusOK, is)
+	return nil
+}
+
+// complete says whether all of a form is filled in that has to be.
+func (a *account) complete(c *desk.Contact) error {
+	for _, f := range a.Look.Form {
+		value := c.Fields[f.Name]
+		if f.Name == "name" && value == "" {
+			value = c.Name
+		}
+		if f.Required && strings.TrimSpace(value) == "" {
+			return refusalf(codeMissing, "%q is to be filled in", f.Name)
+		}
+	}
+	return nil
+}
