@@ -37,7 +37,7 @@ func (f *fair) Accept() (net.Conn, error) {
 			c.Close()
 			continue
 		}
-		return &fairConn{Conn: c, leave: sync.OnceFunc(func() { f.leave(from) })}, nil
+		return &placedConn{Conn: c, leave: sync.OnceFunc(func() { f.leave(from) })}, nil
 	}
 }
 
@@ -74,16 +74,4 @@ func (f *fair) leave(from netip.Prefix) {
 	if f.open[from]--; f.open[from] == 0 {
 		delete(f.open, from)
 	}
-}
-
-// A fairConn makes room when it is closed.
-type fairConn struct {
-	net.Conn
-	leave func()
-}
-
-// Close closes the connection.
-func (c *fairConn) Close() error {
-	defer c.leave()
-	return c.Conn.Close()
 }

@@ -15,7 +15,6 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 	"golang.org/x/crypto/acme"
-	"golang.org/x/net/netutil"
 
 	"parley.im/parley/xmppd"
 	"parley.im/parley/xmppd/web"
@@ -64,6 +63,9 @@ func newHealth(s *server) *health {
 		"parley_audit_records_total":      s.inst.auditCount,
 		"parley_api_strangers_total":      s.inst.api.Stats.Strangers.Load,
 		"parley_api_running":              s.inst.api.Running,
+		"parley_visitors_connected":       s.visit.Stats.Connected.Load,
+		"parley_visitors_contacts_total":  s.visit.Stats.Opened.Load,
+		"parley_visitors_refused_total":   s.visit.Stats.Refused.Load,
 		"parley_panics_total":             s.notes.Stats.Panics.Load,
 		"parley_mails_sent_total":         s.notes.Stats.Sent.Load,
 		"parley_mails_failed_total":       s.notes.Stats.Failed.Load,
@@ -86,6 +88,7 @@ func newHealth(s *server) *health {
 	mux.HandleFunc("GET /metrics", h.forOperators(h.metrics))
 	mux.Handle(web.Prefix, s.inst.api)
 	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
+	s.forVisitors(mux)
 	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
 	h.profiles(mux)
 	h.http = http.Server{
@@ -101,7 +104,13 @@ func newHealth(s *server) *health {
 			MinVersion: tls.VersionTLS12, CipherSuites: xmppd.CipherSuites(), GetCertificate: s.xmpp.Certificate,
 			NextProtos: []string{"h2", "http/1.1"},
 		},
-		ConnState: s.handed.state,
+		ConnContext: keepConn,
+		ConnState: func(c net.Conn, state http.ConnState) {
+			s.handed.state(c, state)
+			if state == http.StateHijacked {
+				leavePlaces(c)
+			}
+		},
 	}
 	if s.acme != nil {
 		h.http.TLSConfig.NextProtos = append(h.http.TLSConfig.NextProtos, acme.ALPNProto)
@@ -113,7 +122,7 @@ func (h *health) serve(l net.Listener) error {
 	l = newFair(tlsOnly{l}, httpsPerAddress, func(addr netip.Addr) bool {
 		return contains(h.server.inst.config().TrustedProxies, addr)
 	})
-	if err := h.http.ServeTLS(netutil.LimitListener(l, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
+	if err := h.http.ServeTLS(newLimited(l, httpsConnections), "", ""); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"parley.im/parley/xmppd/visit"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -27,6 +28,10 @@ func (h *health) hosted(next http.Handler) http.Handler {
 		secureHeaders(w.Header(), at != "")
 		if strings.HasPrefix(r.URL.Path, web.Prefix) && at != "api" && (at != "" || origins["api"] != "") {
 			web.Refuse(web.OtherHost, "the API is not under this name").Write(w) // RFC 9110 §15.5.20
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, visit.Prefix) && at != "widget" && (at != "" || origins["widget"] != "") {
+			web.Refuse(web.OtherHost, "visitors are not under this name").Write(w)
 			return
 		}
 		if !web.Straight(r.URL) {

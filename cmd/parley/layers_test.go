@@ -16,7 +16,7 @@ var layers = map[string]int{
 	"xmppd/wire":        1,
 	"auth/scram":        1,
 	"store/seal":        1,
-	"conf":              1,
+	"conf":              2,
 	"xmppd/panics":      1,
 	"xmppd/desk":        1,
 	"store/storetest":   1, // tests only
@@ -29,6 +29,8 @@ var layers = map[string]int{
 	"xmppd/im":          5,
 	"xmppd/hook":        5,
 	"xmppd/web":         5,
+	"xmppd/contact":     4,
+	"xmppd/visit":       5,
 	"xmppd/notify":      5,
 	"xmppd":             6,
 	"xmppd/xmpptest":    6, // tests only

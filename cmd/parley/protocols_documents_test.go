@@ -43,6 +43,7 @@ var documents = []document{
 	{"RFC 6120", "XMPP: core", "2011", partial, "0.1", "clients; no other servers yet"},
 	{"RFC 6121", "XMPP: instant messaging and presence", "2011", partial, "0.1", "between the agents of an account; no other servers yet"},
 	{"RFC 6454", "The web origin concept", "2011", cited, "", "names of [hosts]"},
+	{"RFC 6455", "The WebSocket protocol", "2011", cited, "", "visitors; the framing is github.com/coder/websocket's"},
 	{"RFC 6585", "Additional HTTP status codes", "2012", cited, "", "what webhooks do about 429"},
 	{"RFC 6750", "The OAuth 2.0 authorization framework: bearer token usage", "2012", cited, "", "what a webhook's receiver may want to see"},
 	{"RFC 6890", "Special-purpose IP address registries", "2013", cited, "", "where webhooks must not go"},

@@ -102,7 +102,7 @@ func (s *start) path(name string) string { return filepath.Join(s.dir, name) }
 func (s *start) first(c *call) error {
 	s.main.set("certificate.cert", `"tls/cert.pem"`)
 	s.main.set("certificate.key", `"tls/key.pem"`)
-	text := "# Parley. 'parley sample' prints every option with its default; 'parley check' finds faults.\n" + s.main.text()
+	text := "# Parley. 'parley sample' prints every option with its default; 'parley check' finds faults.\n" + s.main.text("")
 	if err := s.try(text); err != nil {
 		return err
 	}
@@ -180,12 +180,12 @@ func (s *start) another(c *call) error {
 }
 
 func (s *start) accountFile() newFile {
-	return newFile{s.path("accounts.d/" + s.id + ".toml"), []byte(s.account.text()), 0o644}
+	return newFile{s.path("accounts.d/" + s.id + ".toml"), []byte(s.account.text("")), 0o644}
 }
 
 // try reads the configuration as it would be, before anything is written.
 func (s *start) try(text string) error {
-	f, err := conf.Parse(s.path("parley.toml"), []byte(text+"\n[[account]]\n"+s.account.text()), nil)
+	f, err := conf.Parse(s.path("parley.toml"), []byte(text+"\n[[account]]\n"+s.account.text("account.")), nil)
 	if err != nil {
 		return err
 	}
@@ -244,8 +244,9 @@ func (s *settings) set(name, value string) {
 	s.list = append(s.list, setting{table, key, value})
 }
 
-// text writes the options outside of tables first, then table by table.
-func (s *settings) text() string {
+// text writes the options outside of tables first, then table by table; all of that is in the table called
+// within, which ends with a dot.
+func (s *settings) text(within string) string {
 	var b strings.Builder
 	tables := []string{""}
 	seen := map[string]bool{"": true}
@@ -261,7 +262,7 @@ func (s *settings) text() string {
 		case "certificate":
 			b.WriteString("\n[[certificate]]\n")
 		default:
-			b.WriteString("\n[" + table + "]\n")
+			b.WriteString("\n[" + within + table + "]\n")
 		}
 		for _, o := range s.list {
 			if o.table == table {

@@ -18,6 +18,7 @@ import (
 	"parley.im/parley/xmppd/hook"
 	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/panics"
+	"parley.im/parley/xmppd/visit"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -34,6 +35,7 @@ type server struct {
 	log     *slog.Logger
 	xmpp    *xmppd.Server
 	hooks   *hook.Sender
+	visit   *visit.Server
 	notes   *notify.Notifier
 	sign    *lifeSign // nil before there is one
 	health  *health
@@ -142,8 +144,9 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 		return err
 	}
 
-	// Webhooks, and then the accounts, each with its store.
+	// Webhooks, visitors, and then the accounts, each with its store.
 	s.hooks = hook.New(s.hookConfig(f, w))
+	s.visit = newVisit(s.inst, f, s.log)
 	for _, a := range s.inst.list() {
 		if err := s.start(ctx, a); err != nil {
 			return err
@@ -249,7 +252,10 @@ func (s *server) start(ctx context.Context, a *account) error {
 		s.log.Warn("agents need new passwords: see 'parley agent passwd'", "account", a.id, "agents", stale)
 	}
 	s.sayPolicy(ctx, a)
-	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth}); err != nil {
+	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support()}); err != nil {
+		return fmt.Errorf("start account %s: %w", a.id, err)
+	}
+	if err := s.letIn(ctx, a); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
 	hooks, stop := context.WithCancel(context.Background())
@@ -283,6 +289,7 @@ func (s *server) stop(ctx context.Context, a *account) error {
 	delete(s.services, a)
 	s.mu.Unlock()
 	if v != nil {
+		s.visit.Remove(a.id)
 		s.xmpp.RemoveAccount(ctx, a.id)
 		v.stop()
 		<-v.done
@@ -319,6 +326,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	keep("keys", s.rotateKeys)
 	keep("certificates", s.watch.run)
+	keep("visitors", s.visit.Run)
 	if s.acme != nil {
 		keep("acme", s.acme.run)
 	}
@@ -340,6 +348,7 @@ func (s *server) run(ctx context.Context) error {
 	stopControl()
 	stopUpkeep()
 	stopBackups()
+	s.visit.Close()
 	s.health.stop()
 	s.redirect.stop()
 	s.close()
@@ -370,6 +379,9 @@ func (s *server) close() {
 	}
 	if s.control != nil {
 		s.control.Close()
+	}
+	if s.visit != nil {
+		s.visit.Close()
 	}
 	if s.xmpp != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), sessionsDrain)

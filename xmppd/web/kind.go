@@ -61,7 +61,7 @@ var kinds = []struct {
 	{Changed, http.StatusPreconditionFailed, "It has changed meanwhile"},
 	{TooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{MediaType, http.StatusUnsupportedMediaType, "That is no JSON"},
-	{OtherHost, http.StatusMisdirectedRequest, "The API is not under this name"},
+	{OtherHost, http.StatusMisdirectedRequest, "This is not under that name"},
 	{Invalid, http.StatusUnprocessableEntity, "The request makes no sense"},
 	{WeakPassword, http.StatusUnprocessableEntity, "The password is not good enough"},
 	{LimitReached, http.StatusUnprocessableEntity, "There are as many as there may be"},

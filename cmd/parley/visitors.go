@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	_ "time/tzdata" // for machines that have none: business hours have a time zone
+
+	"parley.im/parley/conf"
+	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/visit"
+)
+
+// newVisit lets visitors in, of accounts that are added later.
+func newVisit(inst *installation, f *conf.File, log *slog.Logger) *visit.Server {
+	l := f.Visitors
+	return visit.New(visit.Config{
+		ClientAddr: inst.clientAddr, Elsewhere: leavePlacesOf,
+		Limits: visit.Limits{
+			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, OpensPerMinute: l.OpensPerMinute,
+			ContactsPerAddress: l.ContactsPerAddress, ContactsPerAccount: l.ContactsPerAccount,
+		},
+		Now: inst.now, Log: log,
+	})
+}
+
+// support is how an account wants visitors dealt with; nil if it has none.
+func (a *account) support() *desk.Settings {
+	if !a.conf.Visitors {
+		return nil
+	}
+	s := a.conf.Desk.Settings()
+	return &s
+}
+
+// letIn takes an account's visitors in. The daemon has it already.
+func (s *server) letIn(ctx context.Context, a *account) error {
+	settings := a.support()
+	if settings == nil {
+		return nil
+	}
+	return s.visit.Add(ctx, visit.Account{
+		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget),
+	})
+}
+
+// lookOf is what an account's visitors see.
+func lookOf(w *conf.Widget) visit.Look {
+	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string)}
+	if w.Colour != "" {
+		l.Colours["accent"] = w.Colour
+	}
+	for _, f := range w.Fields {
+		labels, _ := f.Labels() // they were checked
+		l.Form = append(l.Form, visit.Field{Name: f.Name, Label: labels, Type: f.Type, Required: f.Required})
+	}
+	return l
+}
+
+// forVisitors answers what visitors ask for.
+func (s *server) forVisitors(mux *http.ServeMux) { mux.Handle(visit.Prefix, s.visit) }
