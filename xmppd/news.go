@@ -49,7 +49,7 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return "This chat was closed: " + e.Why + "."
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Was != nil && ch.Was.State == desk.Transferring:
 			return "This chat is yours now; " + p.account.nameOf(ch.Was.Owner) + " had it before. !history shows what was said."
-		case e.Kind == store.KindContactAssigned && id == e.Actor:
+		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Said == nil: // else she knows, having replied
 			return "This chat is yours."
 		case e.Kind == store.KindContactDeclined && mine:
 			return actor + " has declined."

@@ -64,12 +64,17 @@ type talkServer struct {
 const (
 	talkStartTLS = "starttls:1"
 	talkTLS      = "tls:1"
+	talkHTTPS    = "https:1"
 	talkHooks    = "hooks:1"
 )
 
 func newTalkServer(t *testing.T, talk *xmpptest.Talk) *talkServer {
 	s := &talkServer{t: t, dir: t.TempDir(), net: newPipeNet(), log: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))}
-	config := castIn(t, s.dir, talk, "-starttls", talkStartTLS, "-tls", talkTLS, "-https", "")
+	https := ""
+	if talk.Visits() {
+		https = talkHTTPS
+	}
+	config := castIn(t, s.dir, talk, "-starttls", talkStartTLS, "-tls", talkTLS, "-https", https)
 	if talk.Hooks() {
 		s.receive()
 		domain := talk.Cast[0].Domain
@@ -90,6 +95,9 @@ func castIn(t *testing.T, dir string, talk *xmpptest.Talk, options ...string) (c
 	t.Helper()
 	config = filepath.Join(dir, "parley.toml")
 	options = append(options, "-set", "auth.iterations=10000")
+	if talk.Visits() {
+		options = append(options, "-set", "account."+accountOf(talk.Cast[0].Domain)+".visitors=true")
+	}
 	for _, domain := range domainsOf(talk) {
 		must(t, "", append(append([]string{"quickstart", "-dir", dir}, options...), domain)...)
 		options = nil
@@ -103,7 +111,7 @@ func castIn(t *testing.T, dir string, talk *xmpptest.Talk, options ...string) (c
 			t.Fatal(err)
 		}
 	}
-	for _, p := range talk.Cast {
+	for _, p := range talk.Agents() {
 		must(t, p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-config", config, p.JID())
 	}
 	return config
@@ -180,6 +188,8 @@ func (s *talkServer) Dial(ctx context.Context, how string) (net.Conn, error) {
 		return s.net.dial(ctx, talkStartTLS)
 	case "tls":
 		return s.net.dial(ctx, talkTLS)
+	case "https":
+		return s.net.dial(ctx, talkHTTPS)
 	}
 	return nil, fmt.Errorf("no listener %q", how)
 }
@@ -203,7 +213,7 @@ func (s *talkServer) Crash() error {
 	if err := copyFiles(dir, s.dir); err != nil {
 		return err
 	}
-	s.net.cut(talkStartTLS, talkTLS)
+	s.net.cut(talkStartTLS, talkTLS, talkHTTPS)
 	s.stop()
 	if err := <-s.ended; err != nil {
 		return err
