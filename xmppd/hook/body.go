@@ -34,6 +34,7 @@ type (
 		Data      any    `json:"data"`
 	}
 	messageData struct {
+		Contact      *contactID   `json:"contact,omitempty"`
 		Conversation conversation `json:"conversation"`
 		Seq          int64        `json:"seq"`
 		Message      message      `json:"message"`
@@ -93,9 +94,16 @@ func (s shape) render(a *Account, e *store.Entry) ([]byte, error) {
 		Account:   a.ID,
 	}
 	if e.Kind == store.KindMessage {
-		return s.renderMessage(env, e)
+		return s.renderMessage(a, env, e)
 	}
-	data, err := withSeq(e.Data, e.N)
+	text, err := e.Data, error(nil)
+	if isContact(e.Kind) {
+		env.CID, text, err = contactData(text, s.thin || s.guarded && !e.Clear)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("render %s %d: %w", env.Type, e.Ordinal, errNotObject)
+	}
+	data, err := withSeq(text, e.N)
 	if err != nil {
 		return nil, fmt.Errorf("render %s %d: %w", env.Type, e.Ordinal, err)
 	}
@@ -103,9 +111,8 @@ func (s shape) render(a *Account, e *store.Entry) ([]byte, error) {
 	return s.encode(env)
 }
 
-func (s shape) renderMessage(env envelope, e *store.Entry) ([]byte, error) {
+func (s shape) renderMessage(a *Account, env envelope, e *store.Entry) ([]byte, error) {
 	data := messageData{
-		// Agents talking to each other are the only conversations that hold messages.
 		Conversation: conversation{ID: strconv.FormatInt(int64(e.Conversation), 10), Kind: "direct"},
 		Seq:          e.N,
 	}
@@ -114,6 +121,9 @@ func (s shape) renderMessage(env envelope, e *store.Entry) ([]byte, error) {
 		return nil, fmt.Errorf("render message %d: %w", e.Ordinal, err)
 	}
 	env.CID = data.Conversation.ID
+	if data.Contact = a.contactOf(&m); data.Contact != nil {
+		env.CID, data.Conversation.Kind = data.Contact.ID, "contact"
+	}
 	out := &data.Message
 	out.From, out.To, out.Type = bare(m.From), bare(m.To), m.Type
 	out.ID = out.field(m.ID)

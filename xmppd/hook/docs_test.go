@@ -44,20 +44,48 @@ func TestDocsShowRealBodies(t *testing.T) {
 	expiring := event(store.KindCertificateExpiring, `{"certificate":{"names":["desk.example"],"expires":"2026-12-05T09:00:00Z","days":14}}`)
 	test := event(store.KindWebhookTest, `{"endpoint":"wh_01arz3ndektsv4rrffq69g5fav"}`)
 
+	asked := said(store.Message{Type: "chat", From: "mwq4xk2m7t@visitors.desk.example", To: "desk.example",
+		ID: "m1", OriginID: "m1", Lang: "it", Inner: []byte("<body>Where is my order?</body>")})
+	// about is an event of a contact that began as others go on.
+	about := func(kind store.Kind, state, rest string) *store.Entry {
+		return event(kind, `{"contact":{"id":"mwq4xk2m7t","state":"`+state+`","visitor":"v_7hb3k2","priority":15,"created":"2026-11-21T09:29:40Z"},`+rest+`}`)
+	}
+	contacts := []*store.Entry{
+		about(store.KindContactCreated, "queued", `"person":{"name":"Mia Rossi","subject":"Orders","page":"https://shop.example/orders","lang":"it","fields":{"order":"4711"}},"by":"visitor"`),
+		about(store.KindContactQueued, "queued", `"by":"visitor"`),
+		about(store.KindContactOffered, "offered", `"by":"system","agents":["anna","ben"]`),
+		about(store.KindContactDeclined, "offered", `"by":"agent","agent":"ben","reason":"lunch"`),
+		about(store.KindContactMissed, "offline", `"by":"system","reason":"timeout"`),
+		about(store.KindContactAssigned, "active", `"by":"agent","agent":"anna"`),
+		about(store.KindContactTransferred, "active", `"by":"agent","agent":"anna","agents":["ben"]`),
+		about(store.KindContactUpdated, "active", `"by":"agent","agent":"ben","what":"note","note":"She wants her money back"`),
+		about(store.KindMessageDelivered, "active", `"by":"agent","agent":"ben","up_to":11`),
+		about(store.KindMessageRead, "active", `"by":"visitor","up_to":11`),
+		about(store.KindContactClosed, "closed", `"by":"visitor","reason":"left"`),
+		about(store.KindContactRated, "closed", `"by":"visitor","note":"Very kind"`),
+		about(store.KindContactFinalized, "finalized", `"person":{"name":"Mia Rossi","lang":"it"},"by":"system"`),
+	}
+	paused := event(store.KindAgentPaused, `{"agent":{"jid":"anna@desk.example"},"reason":"forced"}`)
 	page, err := os.ReadFile("../../docs/webhooks.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown := blocks(string(page), "json")
-	want := []struct {
+	type body struct {
 		entry *store.Entry
 		shape shape
-	}{
+	}
+	want := []body{
 		{hello, shape{}}, {hello, shape{thin: true}}, {hello, shape{vivocha: true}},
 		{long, shape{api: "https://desk.example:8443"}},
 		{available, shape{}}, {unavailable, shape{}}, {failed, shape{}}, {policy, shape{}}, {rotated, shape{}}, {head, shape{}}, {ailing, shape{}}, {disabled, shape{}}, {shredded, shape{}}, {lost, shape{}},
 		{stale, shape{}}, {expiring, shape{}}, {test, shape{}},
 	}
+	want = append(want, body{asked, shape{}}, body{contacts[0], shape{thin: true}})
+	for _, e := range contacts {
+		want = append(want, body{e, shape{}})
+	}
+	want = append(want, body{paused, shape{}})
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
 	}
