@@ -12,29 +12,30 @@ import (
 // layers is the table of docs/map.md: a package imports only from layers below its
 // own.
 var layers = map[string]int{
-	"store":             0,
-	"xmppd/wire":        1,
-	"auth/scram":        1,
-	"store/seal":        1,
-	"conf":              2,
-	"xmppd/panics":      1,
-	"xmppd/desk":        1,
-	"store/storetest":   1, // tests only
-	"store/sqlite/conn": 1,
-	"store/keys":        2,
-	"store/audit":       2,
-	"store/sqlite":      3,
-	"auth":              4,
-	"store/backup":      4,
-	"xmppd/im":          5,
-	"xmppd/hook":        5,
-	"xmppd/web":         5,
-	"xmppd/contact":     4,
-	"xmppd/visit":       5,
-	"xmppd/notify":      5,
-	"xmppd":             6,
-	"xmppd/xmpptest":    6, // tests only
-	"cmd/parley":        7,
+	"store":              0,
+	"xmppd/wire":         1,
+	"auth/scram":         1,
+	"store/seal":         1,
+	"conf":               2,
+	"xmppd/panics":       1,
+	"xmppd/desk":         1,
+	"xmppd/visit/widget": 1, // its chromium is for tests only
+	"store/storetest":    1, // tests only
+	"store/sqlite/conn":  1,
+	"store/keys":         2,
+	"store/audit":        2,
+	"store/sqlite":       3,
+	"auth":               4,
+	"store/backup":       4,
+	"xmppd/im":           5,
+	"xmppd/hook":         5,
+	"xmppd/web":          5,
+	"xmppd/contact":      4,
+	"xmppd/visit":        5,
+	"xmppd/notify":       5,
+	"xmppd":              6,
+	"xmppd/xmpptest":     6, // tests only
+	"cmd/parley":         7,
 }
 
 const module = "parley.im/parley/"

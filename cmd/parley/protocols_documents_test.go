@@ -58,6 +58,7 @@ var documents = []document{
 	{"RFC 7627", "TLS session hash and extended master secret extension", "2015", cited, "", "when a connection of TLS 1.2 can be bound to"},
 	{"RFC 7677", "SCRAM-SHA-256 and SCRAM-SHA-256-PLUS", "2015", complete, "0.1", ""},
 	{"RFC 8032", "Edwards-curve digital signature algorithm (EdDSA)", "2017", cited, "", "webhooks that a public key verifies"},
+	{"RFC 8246", "HTTP immutable responses", "2017", cited, "", "what the widget is made of"},
 	{"RFC 8264", "PRECIS framework", "2017", cited, "", "as RFC 7622 uses it"},
 	{"RFC 8265", "Preparation, enforcement, and comparison of user names and passwords", "2017", cited, "", "why passwords are prepared by SASLprep instead"},
 	{"RFC 8314", "Cleartext considered obsolete: use of TLS for email submission and access", "2018", cited, "", "mail to operators"},
@@ -68,6 +69,7 @@ var documents = []document{
 	{"RFC 8785", "JSON Canonicalization Scheme (JCS)", "2020", cited, "", "records of the audit log"},
 	{"RFC 9110", "HTTP semantics", "2022", cited, "", "webhooks and the REST API"},
 	{"RFC 9116", "A file format to aid in security vulnerability disclosure", "2022", complete, "0.1", "`security.txt`, from contact.security"},
+	{"RFC 9239", "Updates to ECMAScript media types", "2022", cited, "", "what the widget is made of"},
 	{"RFC 9266", "Channel bindings for TLS 1.3", "2022", complete, "0.1", ""},
 	{"RFC 9457", "Problem details for HTTP APIs", "2023", complete, "0.1", "what the REST API refuses"},
 
