@@ -1,0 +1,323 @@
+package widget
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"parley.im/parley/xmppd/visit/widget/chromium"
+)
+
+type frame = map[string]any
+
+// A counter is the server's side of docs/visitors.md for one contact, in the hands of a test: it plays the agent, and cuts lines.
+type counter struct {
+	t      *testing.T
+	config frame // what is not as usual
+
+	mu      sync.Mutex
+	changed chan struct{} // closed, and made anew, with each change
+	opened  []frame       // what contacts were asked for
+	log     []frame       // what has a number
+	heard   []frame       // what the visitor's frames were
+	lines   map[*line]bool
+	blocked bool // WebSockets are
+	deaf    bool // what is said is kept, but the line breaks before it is answered
+	hellos  []int
+}
+
+// A line is one connection of the visitor's.
+type line struct {
+	out  chan frame
+	gone chan struct{}
+	once sync.Once
+}
+
+func (l *line) cut() { l.once.Do(func() { close(l.gone) }) }
+
+func newCounter(t *testing.T, config frame) *counter {
+	return &counter{t: t, config: config, changed: make(chan struct{}), lines: map[*line]bool{}}
+}
+
+func (c *counter) change(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f()
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+// until waits for what the visitor's side is to do.
+func (c *counter) until(what string, holds func() bool) {
+	c.t.Helper()
+	end := time.After(chromium.Patience)
+	for {
+		c.mu.Lock()
+		ok, changed := holds(), c.changed
+		c.mu.Unlock()
+		if ok {
+			return
+		}
+		select {
+		case <-changed:
+		case <-end:
+			c.t.Fatalf("it never came: %s; heard %v", what, c.heard)
+		}
+	}
+}
+
+// hears waits for a frame of the visitor's.
+func (c *counter) hears(kind string, like frame) {
+	c.t.Helper()
+	c.until(fmt.Sprint(kind, " ", like), func() bool {
+		for _, f := range c.heard {
+			ok := f["type"] == kind
+			for k, v := range like {
+				ok = ok && fmt.Sprint(f[k]) == fmt.Sprint(v)
+			}
+			if ok {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// tell says something to whoever is there; with a number it is kept for who comes later.
+func (c *counter) tell(f frame) {
+	c.change(func() { c.send(f) })
+}
+
+func (c *counter) send(f frame) {
+	switch f["type"] {
+	case "message", "state", "corrected":
+		if f["seq"] == nil {
+			f["seq"] = len(c.log) + 1
+		}
+		c.log = append(c.log, f)
+	}
+	for l := range c.lines {
+		l.out <- f
+	}
+}
+
+func (c *counter) says(name, text string) {
+	c.tell(frame{"type": "message", "id": fmt.Sprint("a-", len(text), text), "from": frame{"kind": "agent", "name": name}, "text": text, "at": time.Now().UTC()})
+}
+
+func (c *counter) becomes(state, agent string) {
+	contact := frame{"id": "c", "state": state}
+	if agent != "" {
+		contact["agent"] = frame{"name": agent}
+	}
+	c.tell(frame{"type": "state", "contact": contact})
+}
+
+func (c *counter) contact() frame {
+	for i := len(c.log) - 1; i >= 0; i-- {
+		if c.log[i]["type"] == "state" {
+			return c.log[i]["contact"].(frame)
+		}
+	}
+	return frame{"id": "c", "state": "queued"}
+}
+
+func (c *counter) routes(mux *http.ServeMux) {
+	mux.HandleFunc("GET /visit/{account}/config", func(w http.ResponseWriter, _ *http.Request) {
+		config := frame{"open": true, "languages": []string{"en", "it", "de"}}
+		maps.Copy(config, c.config)
+		json.NewEncoder(w).Encode(config)
+	})
+	mux.HandleFunc("POST /visit/{account}/contacts", c.open)
+	mux.HandleFunc("GET /visit/{account}/socket", c.socket)
+	mux.HandleFunc("GET /visit/{account}/events", c.events)
+	mux.HandleFunc("POST /visit/{account}/frames", func(w http.ResponseWriter, r *http.Request) {
+		var f frame
+		if r.Header.Get("Authorization") != "Bearer token" || json.NewDecoder(r.Body).Decode(&f) != nil {
+			http.Error(w, "{}", http.StatusForbidden)
+			return
+		}
+		if answer := c.take(f); answer != nil && answer["type"] == "said" {
+			json.NewEncoder(w).Encode(answer)
+			return
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+}
+
+func (c *counter) open(w http.ResponseWriter, r *http.Request) {
+	var asked frame
+	if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+		http.Error(w, "{}", http.StatusUnprocessableEntity)
+		return
+	}
+	if asked["text"] == "too long" {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		json.NewEncoder(w).Encode(frame{"code": "odd", "detail": "what you say is <b>too</b> long"})
+		return
+	}
+	c.change(func() {
+		c.opened = append(c.opened, asked)
+		c.send(frame{"type": "state", "contact": frame{"id": "c", "state": "queued", "position": 2, "wait": 90}})
+		c.send(frame{"type": "message", "id": "first", "from": frame{"kind": "visitor"}, "text": asked["text"], "at": time.Now().UTC()})
+	})
+	w.WriteHeader(http.StatusCreated)
+	json.NewEncoder(w).Encode(frame{"contact": c.contact(), "token": "token"})
+}
+
+// take is what one of the visitor's frames brings about.
+func (c *counter) take(f frame) (answer frame) {
+	c.change(func() {
+		c.heard = append(c.heard, f)
+		switch f["type"] {
+		case "ping":
+			answer = frame{"type": "pong"}
+		case "say":
+			seq := 0
+			for _, m := range c.log {
+				if m["id"] == f["id"] {
+					seq = m["seq"].(int)
+				}
+			}
+			if seq == 0 {
+				seq = len(c.log) + 1
+				c.log = append(c.log, frame{"type": "message", "seq": seq, "id": f["id"], "from": frame{"kind": "visitor"}, "text": f["text"], "at": time.Now().UTC()})
+			}
+			if c.deaf {
+				for l := range c.lines {
+					l.cut()
+				}
+				return
+			}
+			answer = frame{"type": "said", "id": f["id"], "seq": seq, "at": time.Now().UTC()}
+		case "close":
+			contact := frame{}
+			for k, v := range c.contact() {
+				contact[k] = v
+			}
+			contact["state"] = "closed"
+			c.send(frame{"type": "state", "contact": contact})
+		}
+	})
+	return answer
+}
+
+// join opens a line, with what follows after in it.
+func (c *counter) join(after int) *line {
+	l := &line{out: make(chan frame, 1000), gone: make(chan struct{})}
+	c.change(func() {
+		c.hellos = append(c.hellos, after)
+		l.out <- frame{"type": "welcome", "contact": c.contact()}
+		for _, f := range c.log[min(after, len(c.log)):] {
+			l.out <- f
+		}
+		c.lines[l] = true
+	})
+	return l
+}
+
+func (c *counter) leave(l *line) {
+	l.cut()
+	c.change(func() { delete(c.lines, l) })
+}
+
+func (c *counter) socket(w http.ResponseWriter, r *http.Request) {
+	c.mu.Lock()
+	blocked := c.blocked
+	c.mu.Unlock()
+	if blocked {
+		http.Error(w, "", http.StatusForbidden)
+		return
+	}
+	ws, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"parley.visit.1"}})
+	if err != nil {
+		return
+	}
+	defer ws.CloseNow()
+	read := func() (f frame, err error) {
+		_, text, err := ws.Read(r.Context())
+		if err == nil {
+			err = json.Unmarshal(text, &f)
+		}
+		return f, err
+	}
+	hello, err := read()
+	if err != nil {
+		return
+	}
+	if hello["token"] != "token" {
+		text, _ := json.Marshal(frame{"type": "bye", "code": "expired"})
+		ws.Write(r.Context(), websocket.MessageText, text)
+		return
+	}
+	after, _ := hello["after"].(float64)
+	l := c.join(int(after))
+	defer c.leave(l)
+	var writing sync.WaitGroup
+	defer writing.Wait()
+	writing.Go(func() {
+		defer ws.CloseNow()
+		for {
+			select {
+			case <-l.gone:
+				return
+			case f := <-l.out:
+				text, _ := json.Marshal(f)
+				if ws.Write(r.Context(), websocket.MessageText, text) != nil {
+					return
+				}
+			}
+		}
+	})
+	defer l.cut()
+	for {
+		f, err := read()
+		if err != nil {
+			return
+		}
+		if answer := c.take(f); answer != nil {
+			select {
+			case l.out <- answer:
+			case <-l.gone:
+				return
+			}
+		}
+	}
+}
+
+func (c *counter) events(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Authorization") != "Bearer token" {
+		http.Error(w, "{}", http.StatusUnauthorized)
+		return
+	}
+	var after int
+	fmt.Sscan(r.Header.Get("Last-Event-ID"), &after)
+	l := c.join(after)
+	defer c.leave(l)
+	w.Header().Set("Content-Type", "text/event-stream")
+	for {
+		select {
+		case <-l.gone:
+			return
+		case <-r.Context().Done():
+			return
+		case f := <-l.out:
+			text, _ := json.Marshal(f)
+			id := ""
+			if f["seq"] != nil {
+				id = fmt.Sprintf("id: %v\n", f["seq"])
+			}
+			if _, err := fmt.Fprintf(w, "%sdata: %s\n\n", id, strings.TrimSpace(string(text))); err != nil {
+				return
+			}
+			w.(http.Flusher).Flush()
+		}
+	}
+}
