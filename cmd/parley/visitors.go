@@ -9,6 +9,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/visit"
+	"parley.im/parley/xmppd/visit/widget"
 )
 
 // newVisit lets visitors in, of accounts that are added later.
@@ -57,5 +58,19 @@ func lookOf(w *conf.Widget) visit.Look {
 	return l
 }
 
+// sites are the origins of the pages that may show an account's widget; ok is that it has one.
+func (s *server) sites(id string) (origins []string, ok bool) {
+	s.inst.mu.Lock()
+	defer s.inst.mu.Unlock()
+	a := s.inst.accounts[id]
+	if a == nil || a.disabled || !a.conf.Visitors {
+		return nil, false
+	}
+	return a.conf.Widget.Sites, true
+}
+
 // forVisitors answers what visitors ask for.
-func (s *server) forVisitors(mux *http.ServeMux) { mux.Handle(visit.Prefix, s.visit) }
+func (s *server) forVisitors(mux *http.ServeMux) {
+	mux.Handle(visit.Prefix, s.visit)
+	widget.Register(mux, s.sites)
+}
