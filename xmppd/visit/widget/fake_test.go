@@ -163,11 +163,26 @@ func (c *counter) open(w http.ResponseWriter, r *http.Request) {
 		json.NewEncoder(w).Encode(frame{"code": "odd", "detail": "what you say is <b>too</b> long"})
 		return
 	}
+	conflict := false
 	c.change(func() {
+		for _, other := range c.opened {
+			if other["id"] == asked["id"] {
+				conflict = other["text"] != asked["text"]
+				return
+			}
+		}
 		c.opened = append(c.opened, asked)
 		c.send(frame{"type": "state", "contact": frame{"id": "c", "state": "queued", "position": 2, "wait": 90}})
 		c.send(frame{"type": "message", "id": "first", "from": frame{"kind": "visitor"}, "text": asked["text"], "at": time.Now().UTC()})
 	})
+	if conflict {
+		w.WriteHeader(http.StatusConflict)
+		json.NewEncoder(w).Encode(frame{"code": "conflict", "detail": "this id was used for another contact"})
+		return
+	}
+	if asked["text"] == "lost" { // it is kept, but nobody hears of it
+		panic(http.ErrAbortHandler)
+	}
 	w.WriteHeader(http.StatusCreated)
 	json.NewEncoder(w).Encode(frame{"contact": c.contact(), "token": "token"})
 }

@@ -91,6 +91,7 @@ async function begin(values) {
   if (answer.status >= 500) return text.say('unreachable');
   opening = null;
   const got = await answer.json().catch(() => ({}));
+  if (got.code === 'conflict') return begin(values); // an answer was lost, and what is said is not the same any more
   if (!answer.ok) return reason(got.code || String(answer.status), got.detail, Number(answer.headers.get('Retry-After')));
   if (got.visitor) visitor.set(got.visitor);
   keep.set({token: got.token, shown: 0});

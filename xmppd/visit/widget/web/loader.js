@@ -126,7 +126,7 @@
     dialog.close();
     button.setAttribute('aria-expanded', 'false');
     name();
-    if (within) (button.hidden ? from : button).focus(); // the shop's own button, perhaps
+    if (within) (button.hidden ? from : button)?.focus(); // the shop's own button, perhaps
     tell('shut');
   }
 
