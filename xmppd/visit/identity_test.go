@@ -8,6 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/visit"
 )
 
 // What a shop signs of a visitor is taken, and nothing else.
@@ -87,6 +88,16 @@ func TestIdentity(t *testing.T) {
 	}
 	if other := visitor(J{"identity": good(jwt.MapClaims{"sub": "customer-18"})}); other == first {
 		t.Error("two people have one id")
+	}
+
+	// Who is banned is so wherever they sign in.
+	banned := s.open(J{"identity": good(jwt.MapClaims{"sub": "customer-19"})})
+	b, err := s.contacts.ByAddress(banned.Contact.ID)
+	s.must(err)
+	s.must(s.server.Ban(t.Context(), "desk", b.ID, time.Hour, visit.BanVisitor))
+	s.comesFrom("198.51.100.7")
+	if is := s.do("POST", "contacts", J{"id": newID(), "identity": good(jwt.MapClaims{"sub": "customer-19"})}); is.Code != "banned" {
+		t.Errorf("who is banned gets %d %s", is.Status, is.Body)
 	}
 
 	// A form changes nothing of what the shop vouches for.

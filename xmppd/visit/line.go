@@ -66,7 +66,7 @@ const (
 	pageSize = 32
 )
 
-// newLine is a line that has everything up to a record. It writes when begin is called.
+// newLine is a line that has everything up to a record. It writes as soon as it is told something and has a talk.
 func newLine(out sink, where netip.Prefix, after int64) *line {
 	l := &line{out: out, from: where, at: after, look: true, room: make(chan struct{}, 1), done: make(chan struct{})}
 	l.heard.Store(true)
@@ -118,9 +118,11 @@ func (l *line) tell(data []byte) {
 // Changed is contact.Watcher's.
 func (l *line) Changed(ch *desk.Change) {
 	records, _ := ch.Kept.(contact.Records)
-	if len(records) > 0 {
-		l.change(func() { l.look = l.look || records[len(records)-1].N > l.at })
-	}
+	l.change(func() {
+		for _, r := range records { // the last may be of what was said before
+			l.look = l.look || r.N > l.at
+		}
+	})
 }
 
 // Signalled is contact.Watcher's: agents write, or do so no more. It is of the moment, so the last one will do.

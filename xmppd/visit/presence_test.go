@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"parley.im/parley/xmppd/desk"
 )
 
 // The visitor is here as long as any of their connections is.
@@ -70,6 +72,33 @@ func TestComesBackFurther(t *testing.T) {
 	}
 	if f := s.comes(is.Token, 1000).until("message"); f.ID != "a1" {
 		t.Errorf("who says to have more than there is gets %+v", f)
+	}
+}
+
+// What is said again after a silence ends that, though it is not kept again.
+func TestSaidAgainAfterSilence(t *testing.T) {
+	s := newShop(t, stopped, func(s *shop) { s.settings.Idle = time.Second })
+	is := s.open(J{})
+	s.offered(is.Contact.ID)
+	s.say("anna", is.Contact.ID, "a1", "Yes?")
+	mia := s.comes(is.Token, 0)
+	mia.until("message")
+	mia.send(J{"type": "say", "id": "m1", "text": "Blue?"})
+	said := mia.until("said")
+	s.passes(2 * time.Second)
+	s.contacts.SetAgent(desk.Agent{ID: s.agents["anna"], Name: "anna", Here: true, Takes: true}) // has the desk look
+	mia.state("idle")
+	mia.send(J{"type": "say", "id": "m1", "text": "Blue?"})
+	active, again := false, false
+	for !active || !again {
+		switch f := mia.next(); f.Type {
+		case "said":
+			again = f.Seq == said.Seq
+		case "state":
+			active = f.Contact.State == "active"
+		default:
+			t.Fatalf("there is %+v", f)
+		}
 	}
 }
 
