@@ -43,6 +43,8 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return "The visitor is gone; this chat is closed."
 		case e.Kind == store.KindContactClosed && e.By == desk.Visitor:
 			return "The visitor has ended this chat."
+		case e.Kind == store.KindContactClosed && e.By == desk.Agents && !mine:
+			return actor + " has closed this chat."
 		case e.Kind == store.KindContactClosed && e.By == desk.Agents:
 			return "Closed. !note and !tag work until !done, or for a moment."
 		case e.Kind == store.KindContactClosed:

@@ -127,7 +127,7 @@ func (s *Session) deskError(err error) wire.StanzaError {
 		return wire.StanzaError{Type: wire.Auth, Condition: wire.Forbidden, Text: "this chat is not yours; your text was not sent"}
 	case errors.Is(err, desk.ErrClosed), errors.Is(err, desk.ErrUnknown):
 		return errGoneVisitor
-	case errors.Is(err, desk.ErrNotNow):
+	case errors.Is(err, desk.ErrNotNow), errors.Is(err, desk.ErrNobody):
 		return wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed, Text: err.Error()}
 	}
 	return s.storeError(err)

@@ -68,6 +68,16 @@
 // <r/> (XEP-0198 §4). "nothing" sends an XEP-0199 ping; a device that has
 // enabled stream management sends <r/> instead, which isn't counted.
 //
+// # Visitors
+//
+// Somebody of the cast with the role visitor, and without a password, speaks docs/visitors.md:
+//
+//	mia opens {…}      opens a contact; $mia is its id, the local part of its JID
+//	mia joins          opens a WebSocket and says hello. Also: joins after 17
+//	mia > {…}          sends a frame
+//	mia < {…}          the next frame is this: compared as the bodies of webhooks are
+//	mia < nothing, mia < ..., mia < end, mia drops, mia closes
+//
 // # What is compared
 //
 // Elements are compared as trees. Namespaces count, and the order of children;

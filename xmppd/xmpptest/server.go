@@ -10,7 +10,7 @@ import (
 // A Server is what a talk is played against.
 type Server interface {
 	// Dial opens a connection on which nothing has been said: how is "starttls"
-	// for the port that starts in clear, "tls" for direct TLS.
+	// for the port that starts in clear, "tls" for direct TLS, "https" for visitors.
 	Dial(ctx context.Context, how string) (net.Conn, error)
 
 	// Roots are the authorities that the clients trust.
