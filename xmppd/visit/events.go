@@ -99,7 +99,10 @@ func (s *stream) send(b []byte) error {
 	if _, err := s.w.Write(b); err != nil {
 		return err
 	}
-	return s.control.Flush()
+	if err := s.control.Flush(); err != nil {
+		return err
+	}
+	return s.control.SetWriteDeadline(time.Time{}) // which ends a stream of HTTP/2 though nothing is to be written
 }
 
 // beat sends something that is no event, so that proxies keep the connection and a dead one is noticed.

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 )
 
 // A stream reads server-sent events.
@@ -56,7 +57,27 @@ func (e *stream) until(kind string) (f frame) {
 
 // Without WebSockets: the same frames, as events and by POST.
 func TestEventsAndFrames(t *testing.T) {
-	s := newShop(t)
+	eventsAndFrames(t, newShop(t))
+}
+
+// Browsers ask by HTTP/2, and a stream lasts longer than a request may.
+func TestEventsOverHTTP2(t *testing.T) {
+	s := newShop(t, func(s *shop) { s.http2, s.brief = true, 300*time.Millisecond })
+	s.server.SetWriteTime(s.brief)
+	resp, err := s.https.Client().Get(s.https.URL + "/visit/desk/config")
+	s.must(err)
+	resp.Body.Close()
+	if resp.ProtoMajor != 2 {
+		t.Fatalf("it is %s", resp.Proto)
+	}
+	eventsAndFrames(t, s)
+}
+
+func TestEventsLast(t *testing.T) {
+	eventsAndFrames(t, newShop(t, func(s *shop) { s.brief = 300 * time.Millisecond }))
+}
+
+func eventsAndFrames(t *testing.T, s *shop) {
 	is := s.open(J{"text": "Hello"})
 	auth := []string{"Authorization", "Bearer " + is.Token}
 	mia := s.streams(is.Token, "")
@@ -65,6 +86,9 @@ func TestEventsAndFrames(t *testing.T) {
 		t.Errorf("%s: %+v", mia.last, f)
 	}
 	s.offered(is.Contact.ID)
+	for began := time.Now(); time.Since(began) < 2*s.brief; {
+		s.do("GET", "config", nil) // for longer than an answer may take, and a write
+	}
 	s.say("anna", is.Contact.ID, "a1", "Yes?")
 	answer := mia.until("message")
 	if answer.Text != "Yes?" {

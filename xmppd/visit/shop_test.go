@@ -42,6 +42,8 @@ type shop struct {
 	settings desk.Settings
 	look     visit.Look
 	now      func() time.Time
+	brief    time.Duration // what net/http gives a request, and an answer; 0 is all time
+	http2    bool
 	narrow   bool // systems take little that is not read
 
 	keys     *keys.Account
@@ -111,6 +113,8 @@ func (s *shop) start() {
 		}
 		return ctx
 	}
+	s.https.EnableHTTP2 = s.http2
+	s.https.Config.ReadTimeout, s.https.Config.WriteTimeout = s.brief, s.brief
 	s.https.StartTLS()
 	s.https.Client().Transport.(*http.Transport).ExpectContinueTimeout = patience
 	run, end := context.WithCancel(ctx)
