@@ -66,7 +66,7 @@ const (
 	pageSize = 32
 )
 
-// newLine is a line that has everything up to a record. It writes as soon as it is told something and has a talk.
+// newLine is a line that has everything up to a record. It writes when join has put it in its talk.
 func newLine(out sink, where netip.Prefix, after int64) *line {
 	l := &line{out: out, from: where, at: after, look: true, room: make(chan struct{}, 1), done: make(chan struct{})}
 	l.heard.Store(true)

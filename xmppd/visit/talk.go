@@ -46,6 +46,8 @@ func (a *account) join(c *desk.Contact, out sink, where netip.Prefix, after int6
 		a.talks[c.ID] = t
 	}
 	l.talk, l.last = t, c.State == desk.Finalized
+	shown := a.shown(c)
+	l.beside = append(l.beside, (&frame{Type: "welcome", Contact: &shown}).bytes()) // before any record
 	if c.State.Waiting() {
 		l.queue = a.place(c) // the welcome has it
 	}
@@ -60,8 +62,7 @@ func (a *account) join(c *desk.Contact, out sink, where netip.Prefix, after int6
 	a.server.wheel.add(l)
 	a.server.Stats.Connected.Add(1)
 	a.Contacts.Watch(c.ID, l) // before anything is read
-	shown := a.shown(c)
-	l.tell((&frame{Type: "welcome", Contact: &shown}).bytes())
+	l.change(func() {})
 	return l, nil
 }
 
