@@ -144,3 +144,43 @@ func TestForm(t *testing.T) {
 		t.Errorf("the config is %d %s", config.Status, config.Body)
 	}
 }
+
+// What an agent corrects, and what bots and the account itself say.
+func TestWhoSaysWhat(t *testing.T) {
+	s := newShop(t)
+	is := s.open(J{})
+	s.offered(is.Contact.ID)
+	s.say("anna", is.Contact.ID, "a1", "Yse?")
+	mia := s.comes(is.Token, 0)
+	first := mia.until("message")
+	c, err := s.contacts.ByAddress(is.Contact.ID)
+	s.must(err)
+	m := s.contacts.Text(c, desk.Agents, "a2", "Yes?", s.now())
+	m.From = "anna@desk.example/phone"
+	m.Inner = append(m.Inner, "<replace xmlns='urn:xmpp:message-correct:0' id='a1'/>"...)
+	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
+	s.must(err)
+	if f := mia.until("corrected"); f.ID != first.ID || f.Text != "Yes?" || f.From.Kind != "agent" || f.From.Name != "anna" || f.Seq <= first.Seq {
+		t.Errorf("the correction is %+v", f)
+	}
+	m = s.contacts.Text(c, desk.Agents, "a3", "", s.now()) // no words, as a client's sign of the moment
+	m.From, m.Inner = "anna@desk.example/phone", []byte("<x xmlns='urn:x'/>")
+	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
+	s.must(err)
+	_, err = contact.Wait(func(done desk.Done) { s.contacts.Note(c.ID, desk.Agents, s.agents["anna"], "a secret", done) })
+	s.must(err)
+	for _, by := range []desk.Party{desk.Bot, desk.System} {
+		said := desk.Said{Body: s.contacts.Text(c, by, "", "I am "+string(by), s.now())}
+		_, err = contact.Wait(func(done desk.Done) {
+			if by == desk.Bot {
+				s.contacts.BotSays(c.ID, said, done)
+			} else {
+				s.contacts.SystemSays(c.ID, said, done)
+			}
+		})
+		s.must(err)
+		if f := mia.until("message"); f.From.Kind != string(by) || f.Text != "I am "+string(by) || f.ID == "" {
+			t.Errorf("the %s says %+v", by, f)
+		}
+	}
+}

@@ -415,7 +415,9 @@ func away(t *testing.T, b *chromium.Browser) {
 	p.Write("Richiamatemi")
 	p.Press("Enter")
 	s.until("a connection", func() bool { return len(s.lines) > 0 })
-	s.until("both contacts", func() bool { return len(s.opened) == 2 && s.opened[1]["text"] == "Richiamatemi" && s.opened[0]["id"] != s.opened[1]["id"] })
+	s.until("both contacts", func() bool {
+		return len(s.opened) == 2 && s.opened[1]["text"] == "Richiamatemi" && s.opened[0]["id"] != s.opened[1]["id"]
+	})
 	s.becomes("offline", "")
 	p.Shows("Al momento non c’è nessuno libero.")
 	s.tell(frame{"type": "bye", "code": "closed"})
