@@ -30,12 +30,14 @@ func demo(ctx context.Context, c *call) (err error) {
 	if !c.on("keep") {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
-	starttls, direct := demoAddress("5222"), demoAddress("5223")
+	starttls, direct, https := demoAddress("5222"), demoAddress("5223"), demoAddress("8443")
+	_, httpsPort, _ := net.SplitHostPort(https)
+	site := "https://" + demoDomain + ":" + httpsPort
 	quiet := func(args ...string) error {
 		return run(ctx, args, strings.NewReader(""), c.stderr, io.Discard)
 	}
-	if err := quiet("quickstart", "-dir", dir, "-account", "demo", "-starttls", starttls, "-tls", direct, "-https", demoAddress("8443"),
-		"-set", `webhook.allow=["127.0.0.0/8"]`, "-set", "log.level=warn", demoDomain); err != nil {
+	if err := quiet("quickstart", "-dir", dir, "-account", "demo", "-starttls", starttls, "-tls", direct, "-https", https,
+		"-set", "account.demo.visitors=true", "-set", `account.demo.widget.sites=["`+site+`"]`, "-set", `webhook.allow=["127.0.0.0/8"]`, "-set", "log.level=warn", demoDomain); err != nil {
 		return err
 	}
 	config := filepath.Join(dir, "parley.toml")
@@ -44,7 +46,7 @@ func demo(ctx context.Context, c *call) (err error) {
 		return err
 	}
 	w := realWorld
-	w.hook, w.passing = trustDemo(dir), true
+	w.hook, w.passing, w.pages = trustDemo(dir), true, showDemoPage
 	s, err := newServer(ctx, f, newLog(f, c.stderr), w)
 	if err != nil {
 		return err
@@ -77,7 +79,9 @@ func demo(ctx context.Context, c *call) (err error) {
 	c.print("  server    %s, port %s (STARTTLS) or %s (TLS from the start)", host, port, tlsPort)
 	c.print("  trust     %s (the certificate's throw-away CA)\n", filepath.Join(dir, "tls", "ca.pem"))
 	c.print("  profanity: /connect %s server %s port %s tls trust\n", agents[0], host, port)
+	c.print("Visitors come from %s (your browser asks whether to trust the certificate).\n", site+demoPath)
 	c.print("Each event is shown here as a webhook's receiver gets it, once its signatures are checked. Ctrl-C ends everything.\n")
+	openPage(site + demoPath)
 	<-ctx.Done()
 	return nil
 }

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,9 +38,10 @@ func (s *screen) String() string {
 
 // What a newcomer copies from the demo into a client.
 var (
-	demoAccount = regexp.MustCompile(`(?m)^  address   (\S+)@(\S+)\n  password  (\S+)$`)
-	demoServer  = regexp.MustCompile(`(?m)^  server    (\S+), port \d+ \(STARTTLS\) or (\d+) \(TLS from the start\)$`)
-	demoTrust   = regexp.MustCompile(`(?m)^  trust     (\S+) `)
+	demoAccount  = regexp.MustCompile(`(?m)^  address   (\S+)@(\S+)\n  password  (\S+)$`)
+	demoServer   = regexp.MustCompile(`(?m)^  server    (\S+), port \d+ \(STARTTLS\) or (\d+) \(TLS from the start\)$`)
+	demoVisitors = regexp.MustCompile(`(?m)^Visitors come from (https://localhost:\d+)(/demo) `)
+	demoTrust    = regexp.MustCompile(`(?m)^  trust     (\S+) `)
 )
 
 // The first minute: what the demo prints is all that two clients need; what they say is
@@ -117,6 +121,24 @@ func watchDemo(t *testing.T, args ...string) (left []string) {
 	agents[0].send("<message to='%s' id='m1' type='chat'><body>Tür &amp; Tor</body></message>", agents[1].bare)
 	agents[1].message("m1")
 
+	// A visitor on the page that it names, which both hear of.
+	page := demoVisitors.FindStringSubmatch(out.String())
+	if page == nil {
+		t.Fatalf("no page for visitors is shown:\n%s", &out)
+	}
+	client := http.Client{Timeout: patience, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
+	defer client.CloseIdleConnections()
+	for url, want := range map[string]string{page[1] + page[2]: `data-account="demo"`, page[1] + "/visit/demo/config": `"open":true`} {
+		if got := fetch(t, &client, url, nil); !strings.Contains(got, want) {
+			t.Errorf("%s is\n%s", url, got)
+		}
+	}
+	fetch(t, &client, page[1]+"/visit/demo/contacts", strings.NewReader(`{"id":"0123456789abcdef","name":"Mia","text":"Is anybody there?"}`))
+	for _, j := range agents {
+		j.until("an offer", func(x *tree) bool { return strings.HasPrefix(x.child("body").text(), "Is anybody there?\n") })
+	}
+	shows("contact.created")
+
 	// VIV-6: before the reader's eyes.
 	shows(`"text": "Tür & Tor"`)
 	shows("webhook agent.available\n")
@@ -144,4 +166,28 @@ func watchDemo(t *testing.T, args ...string) (left []string) {
 		t.Fatal(err)
 	}
 	return left
+}
+
+// fetch gets a page, or posts JSON if there is a body.
+func fetch(t *testing.T, c *http.Client, url string, body io.Reader) string {
+	t.Helper()
+	method := "GET"
+	if body != nil {
+		method = "POST"
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, url, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode >= 300 {
+		t.Fatalf("%s: %s %s, %v", url, resp.Status, text, err)
+	}
+	return string(text)
 }

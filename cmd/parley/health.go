@@ -89,6 +89,9 @@ func newHealth(s *server) *health {
 	mux.Handle(web.Prefix, s.inst.api)
 	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
 	s.forVisitors(mux)
+	if s.pages != nil {
+		s.pages(mux)
+	}
 	mux.HandleFunc("GET /.well-known/security.txt", h.securityText)
 	h.profiles(mux)
 	h.http = http.Server{

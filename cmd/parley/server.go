@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/netip"
 	"strings"
 	"sync"
@@ -51,7 +52,8 @@ type server struct {
 	watch      *certificateWatch
 	acme       *acmeKeys // nil without
 
-	passing        bool        // as in world
+	passing        bool // as in world
+	pages          func(*http.ServeMux)
 	passwordChange bool        // agents may change their passwords; until the end, whatever is read again
 	supervisor     *supervisor // who waits for it to be ready
 
@@ -74,7 +76,8 @@ type world struct {
 	listen  func(network, address string) (net.Listener, error)
 	control func(path string) (net.Listener, error)
 	hook    func(*hook.Config)
-	passing bool // all of it is thrown away, and nobody needs a copy of its root key
+	pages   func(*http.ServeMux) // more of them; nil for none
+	passing bool                 // all of it is thrown away, and nobody needs a copy of its root key
 }
 
 var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*hook.Config) {}}
@@ -82,7 +85,7 @@ var realWorld = world{listen: net.Listen, control: listenControl, hook: func(*ho
 // newServer puts the parts together, in the order in which they need each other.
 // Nothing is served before run.
 func newServer(ctx context.Context, f *conf.File, log *slog.Logger, w world) (*server, error) {
-	s := &server{begun: f, log: log, supervisor: new(supervisor), services: make(map[*account]*service), passing: w.passing}
+	s := &server{begun: f, log: log, supervisor: new(supervisor), services: make(map[*account]*service), passing: w.passing, pages: w.pages}
 	if err := s.begin(ctx, f, w); err != nil {
 		s.close()
 		return nil, err
