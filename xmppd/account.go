@@ -28,6 +28,8 @@ type account struct {
 	mu     sync.RWMutex // guards what follows
 	agents map[string]*agent
 	ids    map[string]store.AgentID // disabled agents, too
+	byIDs  map[store.AgentID]*agent // those of agents
+	names  map[store.AgentID]string // disabled and deleted agents, too
 
 	deleted int // agents, since the start
 
@@ -71,6 +73,7 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	acct := &account{
 		server: s, id: a.ID, domain: a.Domain, store: a.Store, auth: a.Auth,
 		log: s.log.With("account", a.ID), agents: make(map[string]*agent), ids: make(map[string]store.AgentID),
+		byIDs: make(map[store.AgentID]*agent), names: make(map[store.AgentID]string),
 		small: turns{free: maxSmall}, large: turns{free: maxLarge}, changes: turns{free: maxChanges},
 	}
 	var err error
@@ -82,9 +85,10 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 		return fmt.Errorf("list agents: %w", err)
 	}
 	for _, g := range agents {
-		acct.ids[g.Name] = g.ID
+		acct.ids[g.Name], acct.names[g.ID] = g.ID, g.Name
 		if !g.Disabled {
-			acct.agents[g.Name] = newAgent(acct, g)
+			n := newAgent(acct, g)
+			acct.agents[g.Name], acct.byIDs[g.ID] = n, n
 		}
 	}
 	acct.regroup()

@@ -60,20 +60,18 @@ func (s *Server) Contacts(accountID string) *contact.Contacts {
 	return nil
 }
 
-// nameOf is an agent's name; "" if there is none of that id.
+// nameOf is an agent's name, also of one who is gone; "" if nothing is known of that id.
 func (a *account) nameOf(id store.AgentID) string {
-	if g := a.byID(id); g != nil {
-		return g.name
-	}
-	return ""
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.names[id]
 }
 
 // byID is the agent of that id, or nil.
 func (a *account) byID(id store.AgentID) *agent {
-	for _, g := range a.which(func(g *agent) bool { return g.id == id }) {
-		return g
-	}
-	return nil
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.byIDs[id]
 }
 
 // changed shows all agents concerned what has become of a contact. It runs on the account's

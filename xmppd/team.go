@@ -59,9 +59,10 @@ func (a *account) added(g store.Agent) {
 	a.rosters.Lock()
 	a.mu.Lock()
 	if old := a.agents[g.Name]; old == nil || old.id != g.ID {
-		a.agents[g.Name] = newAgent(a, g)
+		n := newAgent(a, g)
+		a.agents[g.Name], a.byIDs[g.ID] = n, n
 	}
-	a.ids[g.Name] = g.ID
+	a.ids[g.Name], a.names[g.ID] = g.ID, g.Name
 	a.mu.Unlock()
 	turned := a.regroup()
 	if a.team.Load() != nil && !turned {
@@ -102,10 +103,14 @@ func (a *account) removed(g store.Agent, deleted bool) {
 		gone.tellComing()
 		gone.mu.Unlock()
 	}
+	if a.support != nil {
+		a.support.contacts.RemoveAgent(g.ID) // what she has waits for another
+	}
 	a.rosters.Lock()
 	a.mu.Lock()
 	if gone != nil && a.agents[g.Name] == gone {
 		delete(a.agents, g.Name)
+		delete(a.byIDs, g.ID)
 	}
 	if deleted && a.ids[g.Name] == g.ID {
 		delete(a.ids, g.Name)

@@ -91,7 +91,7 @@ func (k *Contacts) restored(ctx context.Context, row *store.Contact) (c *desk.Co
 		n := 0
 		err = k.store.Records(ctx, row.ID, after, pageSize, func(e *store.Entry) error {
 			n, after = n+1, e.N
-			if s := SpokenBy(e); s != nil && !s.Hidden {
+			if s := SpokenBy(e); s != nil {
 				last = e.At
 				if s.By == desk.Visitor {
 					c.Said.Visitor++

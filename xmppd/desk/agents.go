@@ -16,7 +16,7 @@ func (d *Desk) AgentSays(id store.ConversationID, said Said, done Done) {
 		switch {
 		case c.With(said.Agent):
 			return ch.spoken(&said, now)
-		case said.Hidden || !c.OfferedTo(said.Agent):
+		case !c.OfferedTo(said.Agent):
 			return notOffered(c)
 		}
 		if err := ch.accepted(said.Agent, now); err != nil {

@@ -32,10 +32,9 @@ type Event struct {
 
 // Said is something that is said in a contact. What it is the Keeper knows.
 type Said struct {
-	By     Party
-	Agent  store.AgentID // who says it, if an agent does
-	Hidden bool          // from the visitor: agents talk among themselves
-	Body   any
+	By    Party
+	Agent store.AgentID // who says it, if an agent does
+	Body  any
 }
 
 // A Keeper keeps changes. Keep returns at once. Later it calls done, once, when the change is

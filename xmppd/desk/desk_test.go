@@ -105,7 +105,7 @@ func (h *history) outcome(id store.ConversationID) Outcome {
 	var accepted, missed, away bool
 	changes := h.kept[id]
 	for _, ch := range changes {
-		if ch.Said != nil && !ch.Said.Hidden {
+		if ch.Said != nil {
 			if ch.Said.By == Visitor {
 				visitor++
 			} else {
@@ -210,7 +210,6 @@ func anything(t *testing.T, r *rand.Rand) {
 		func() { d.AgentSays(some(), Said{Agent: agent(), Body: number()}, heard) },
 		func() { d.AgentSays(some(), Said{Agent: agent(), Body: number()}, heard) },
 		func() { d.AgentSays(some(), Said{Agent: agent(), Body: number()}, heard) },
-		func() { d.AgentSays(some(), Said{Agent: agent(), Hidden: true, Body: number()}, heard) },
 		func() { d.Submit(some(), Visitor, nil, known) },
 		func() { d.Accept(some(), agent(), known) },
 		func() {

@@ -133,10 +133,10 @@ func (d *Desk) answer(done Done, ch *Change, err error) {
 	}
 }
 
-// add counts what is said, n times. What agents say among themselves is not counted.
+// add counts what is said, n times.
 func (c *Count) add(s *Said, n int) {
 	switch {
-	case s == nil || s.Hidden:
+	case s == nil:
 	case s.By == Visitor:
 		c.Visitor += n
 	case s.By == Agents:

@@ -21,6 +21,7 @@ type sitting struct {
 
 func sit(t *testing.T, change func(*Settings)) *sitting {
 	s := Defaults()
+	s.WrapUp = 30 * time.Second
 	if change != nil {
 		change(&s)
 	}

@@ -41,7 +41,7 @@ func Defaults() Settings {
 		Algorithm: Broadcast, Steps: 3, Delay: 12 * time.Second, Weights: Weights{Load: 1, Idle: 1, Tags: 1}, Force: true,
 		Limit: 4, Offers: 5,
 		Wait: 2 * time.Minute, Transfer: time.Minute, BounceBack: true, Idle: 5 * time.Minute,
-		VisitorGrace: 5 * time.Minute, WaitGrace: 30 * time.Second, AgentGrace: time.Minute, WrapUp: 30 * time.Second,
+		VisitorGrace: 5 * time.Minute, WaitGrace: 30 * time.Second, AgentGrace: time.Minute, WrapUp: 2 * time.Minute,
 		OfflineFor: 10 * time.Minute, CollectFor: time.Hour,
 	}
 }

@@ -96,7 +96,6 @@ func (ch *Change) spoken(said *Said, now time.Time) error {
 	}
 	ch.Said = said
 	switch s := ch.Is.State; {
-	case said.Hidden:
 	case s == Idle:
 		return ch.updated(wake, said.By, said.Agent, "active", "", now)
 	case s == Held && said.Agent == ch.Is.Owner:
