@@ -171,6 +171,10 @@ func TestUnitAllowsWhatTheServerDoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(text)) {
+		// Whoever ends while another thread calls leaves "???(".
+		if strings.Contains(line, " ???( <unfinished") {
+			continue
+		}
 		// As root, which this test may be and the service is not, SQLite gives its files to
 		// whoever owns the database.
 		if strings.Contains(line, "+++ exited with ") || os.Geteuid() == 0 && strings.Contains(line, " fchown") {
