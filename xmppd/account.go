@@ -104,6 +104,9 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.accounts[a.Domain] != nil {
+		if acct.support != nil {
+			acct.support.end()
+		}
 		return fmt.Errorf("domain %s is in service already", a.Domain)
 	}
 	s.accounts[a.Domain] = acct

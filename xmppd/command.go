@@ -73,6 +73,7 @@ func (o *order) run(table map[string]command, name string) (reply string, known,
 	if !known {
 		return "", false, false
 	}
+	o.turn.pass() // it may wait for the store
 	reply, err := cmd.do(o)
 	if err != nil {
 		reply = o.excuse(err)

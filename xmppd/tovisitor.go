@@ -95,6 +95,7 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 	}
 	said := &contact.Message{Message: m.msg, At: time.Now()}
 	said.Decls, said.Inner = clone(said.Decls), clone(said.Inner)
+	s.turn.pass() // others go on meanwhile
 	ch, err := contact.Wait(func(done desk.Done) {
 		p.contacts.AgentSays(c.ID, desk.Said{Agent: s.agent.id, Body: said}, done)
 	})
