@@ -76,6 +76,18 @@ type Desk struct {
 	Zone string `toml:"zone" default:"'UTC'"`
 	// A part of the agents, whom contacts can be for, and can be transferred to.
 	Groups []Group `toml:"group"`
+	// What single agents know, and how much they take.
+	Agents []Skilled `toml:"agent"`
+}
+
+// A Skilled is what is set for one agent.
+type Skilled struct {
+	// Her name, which is the part of her address before the @.
+	Name string `toml:"name" example:"'anna'"`
+	// What she knows: groups want all of theirs.
+	Tags []string `toml:"tags" example:"['billing', 'italian']"`
+	// Conversations that she has at a time. 0 is as others have.
+	Limit int `toml:"limit" default:"0" min:"0"`
 }
 
 // A Group is some agents of an account.
@@ -153,6 +165,10 @@ func (f *File) checkVisitors(add func(*Fault)) {
 			if g.Priority > 30 {
 				fault(at+".priority", "", fmt.Errorf("too large: at most 30"))
 			}
+		}
+		agents := make(map[string]bool)
+		for j, g := range d.Agents {
+			fault(element("desk.agent", j)+".name", "", checkName(g.Name, agents))
 		}
 		f.checkWidget(&a.Widget, fault)
 	}
@@ -267,6 +283,12 @@ func (d *Desk) Settings() desk.Settings {
 			s.Groups = make(map[string]desk.Group)
 		}
 		s.Groups[g.Name] = desk.Group{Tags: g.Tags, Priority: g.Priority}
+	}
+	for _, g := range d.Agents {
+		if s.Agents == nil {
+			s.Agents = make(map[string]desk.Skills)
+		}
+		s.Agents[g.Name] = desk.Skills{Tags: g.Tags, Limit: g.Limit}
 	}
 	if s.Hours.Week, _ = d.hours(); s.Hours.Week == nil && len(d.Closed) > 0 {
 		s.Hours.Week = always()

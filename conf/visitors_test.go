@@ -28,6 +28,7 @@ desk.hours = ["mon-fri 09:00-17:30", "sat-mon 20:00-22:00"]
 desk.closed = ["2026-12-25"]
 desk.zone = "Europe/Rome"
 desk.group = [{ name = "billing", tags = ["money"], priority = 3 }]
+desk.agent = [{ name = "anna", tags = ["money"], limit = 2 }]
 
 [[account]]
 id = "shop"
@@ -40,6 +41,9 @@ desk.closed = ["2026-12-25"]
 	s, shop := f.Accounts[0].Desk.Settings(), f.Accounts[1].Desk.Settings()
 	if want := (desk.Group{Tags: []string{"money"}, Priority: 3}); !reflect.DeepEqual(s.Groups["billing"], want) {
 		t.Errorf("the group is %+v", s.Groups["billing"])
+	}
+	if want := (desk.Skills{Tags: []string{"money"}, Limit: 2}); !reflect.DeepEqual(s.Agents["anna"], want) {
+		t.Errorf("Anna is %+v", s.Agents["anna"])
 	}
 	for _, c := range []struct {
 		at   string

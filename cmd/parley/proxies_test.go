@@ -117,10 +117,11 @@ func behindProxy(t *testing.T, config string, listens func(port string) string, 
 	return f
 }
 
-// What docs/operations.md and docs/proxies say to put into parley.toml has no faults.
+// What docs/operations.md, docs/routing.md and docs/proxies say to put into parley.toml has no faults.
 func TestOperationsConfigurations(t *testing.T) {
 	t.Parallel()
 	texts := append(blocksOf(pages(t)["docs/operations.md"], "toml"), docsProxy(t, "parley.toml"))
+	texts = append(texts, blocksOf(pages(t)["docs/routing.md"], "toml")...)
 	for _, text := range texts {
 		if _, err := conf.Parse("parley.toml", []byte(text), nil); err != nil {
 			t.Errorf("%v in\n%s", err, text)

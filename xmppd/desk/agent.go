@@ -11,8 +11,8 @@ import (
 type Agent struct {
 	ID    store.AgentID
 	Name  string
-	Tags  []string // what she knows
-	Limit int      // conversations at a time; 0 is as many as the account says
+	Tags  []string // what she knows; Settings.Agents comes before that ...
+	Limit int      // ... and before this: conversations at a time; 0 is as many as the account says
 	Here  bool     // she has a client that is connected, or may come back in a moment
 	Takes bool     // ... and it says that she is available
 }

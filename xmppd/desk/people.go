@@ -21,6 +21,9 @@ func (d *Desk) SetAgent(a Agent) {
 		w.gone = now
 		w.paused = "" // she says so again if she wants it
 	}
+	if s, ok := d.settings.Agents[a.Name]; ok {
+		a.Tags, a.Limit = s.Tags, s.Limit
+	}
 	w.Agent = a
 	for _, l := range w.has {
 		d.remind(l, now)

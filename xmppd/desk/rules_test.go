@@ -220,6 +220,20 @@ func TestPriorities(t *testing.T) {
 	b.want("2 closed by 1", "4 offered [1]", "1 offered [1]")
 }
 
+// What an agent knows is a setting; who lacks it is not asked.
+func TestSkills(t *testing.T) {
+	b := sit(t, func(s *Settings) {
+		s.Agents = map[string]Skills{"anna": {Tags: []string{"italian"}, Limit: 1}}
+	})
+	b.SetAgent(Agent{ID: 1, Name: "anna", Here: true, Takes: true})
+	b.SetAgent(Agent{ID: 2, Name: "ben", Here: true, Takes: true})
+	b.opens(7, Wants{Tags: []string{"italian"}}, 0)
+	b.want("7 created", "7 queued", "7 offered [1]")
+	b.Accept(7, 1, b.answers(nil))
+	b.opens(8, Wants{Tags: []string{"italian"}}, 0)
+	b.want("7 assigned by 1", "8 created", "8 queued") // she has as much as she takes
+}
+
 func TestTransfers(t *testing.T) {
 	b := sit(t, func(s *Settings) { s.Groups = map[string]Group{"billing": {Tags: []string{"billing"}}} })
 	b.comes(1)

@@ -25,14 +25,21 @@ type Settings struct {
 	OfflineFor   time.Duration // how long a message may be left when nobody is there
 	CollectFor   time.Duration // how long a form may take, or a bot
 
-	Groups map[string]Group // whom a contact can be for, or be transferred to
-	Hours  Hours            // when there is anybody
+	Agents map[string]Skills // what is set for single agents, by their names
+	Groups map[string]Group  // whom a contact can be for, or be transferred to
+	Hours  Hours             // when there is anybody
 }
 
 // A Group is a name for the tags that agents need.
 type Group struct {
 	Tags     []string
 	Priority int // of what is transferred to it; 0 leaves it
+}
+
+// Skills are what is set for one agent.
+type Skills struct {
+	Tags  []string
+	Limit int // 0 is as others have
 }
 
 // Defaults are Settings that suit most.
