@@ -189,6 +189,9 @@ func (o *order) set() (string, error) {
 	if full {
 		return "There are as many fields as there can be.", err
 	}
+	if value == "" {
+		return name + " is taken away.", err
+	}
 	return name + " is set.", err
 }
 
@@ -244,7 +247,12 @@ func (o *order) invite() (string, error) {
 	})
 }
 
-func (o *order) info() (string, error) { return o.support.info(o.contact), nil }
+func (o *order) info() (string, error) {
+	if err := o.mine(); err != nil && !o.contact.OfferedTo(o.agent.id) {
+		return "", err
+	}
+	return o.support.info(o.contact), nil
+}
 
 // info is what is known of a contact, for its agents.
 func (p *support) info(c *desk.Contact) string {

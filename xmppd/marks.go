@@ -1,6 +1,8 @@
 package xmppd
 
 import (
+	"slices"
+
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
@@ -62,6 +64,14 @@ func (p *support) noted(ch *desk.Change, m *contact.Message, n int64) {
 	} else {
 		k.visitor.add(numbered{m.ID, n, 0})
 	}
+}
+
+// saidBy says whether an agent has said something lately that her client knows by that id.
+func (p *support) saidBy(contact store.ConversationID, agent store.AgentID, id string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k := p.marks[contact]
+	return k != nil && slices.ContainsFunc(k.agents.said, func(m numbered) bool { return m.id == id && m.agent == agent })
 }
 
 // marked is an agent's client that says that something of the visitor's has arrived, or was read.

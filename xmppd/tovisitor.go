@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"time"
+	"unicode"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
@@ -74,15 +75,20 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		s.signal(st, c)
 		return
 	}
-	text := im.BodyText(st)
+	text := strings.TrimLeftFunc(im.BodyText(st), unicode.IsSpace)
+	corrected := im.Corrects(st)
 	switch {
-	case strings.TrimSpace(text) == "":
+	case text == "":
+		return
+	case corrected != "" && (strings.HasPrefix(text, "!") || c.With(s.agent.id) && !p.saidBy(c.ID, s.agent.id, corrected)):
+		s.answerError(st, wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed,
+			Text: "a command can't be corrected, nor into one, nor what was said long ago; nothing was sent"})
 		return
 	case strings.HasPrefix(text, "!") && !strings.HasPrefix(text, "!!"):
 		s.copyAside(st, t)
 		s.command(c, text[1:])
 		return
-	case im.Corrects(st) != "" && !c.With(s.agent.id):
+	case corrected != "" && !c.With(s.agent.id):
 		s.answerError(st, s.deskError(desk.ErrNotYours))
 		return
 	case !c.With(s.agent.id) && !typed(st, kind):

@@ -99,7 +99,7 @@ func (d *Desk) Transfer(id store.ConversationID, agent store.AgentID, to Wants, 
 		} else if to.Group != "" {
 			return ErrNobody
 		}
-		if to.Agent == agent || !d.anybody(&to, agent) {
+		if to.Agent == agent || to.Agent != 0 && !d.worker(to.Agent).ready() || !d.anybody(&to, agent) {
 			return ErrNobody
 		}
 		return ch.handed(to, note, now)

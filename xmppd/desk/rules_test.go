@@ -220,6 +220,19 @@ func TestPriorities(t *testing.T) {
 	b.want("2 closed by 1", "4 offered [1]", "1 offered [1]")
 }
 
+// Who is asked in somebody's place has the whole time.
+func TestAskedInsteadOfAnother(t *testing.T) {
+	b := sit(t, func(s *Settings) { s.Exclusive = true })
+	b.comes(1)
+	b.opens(7, Wants{}, 0)
+	b.after(11 * time.Second)
+	b.comes(2)
+	b.SetAgent(Agent{ID: 1, Here: true})
+	b.after(11 * time.Second)
+	b.want("7 created", "7 queued", "7 offered [1]", "7 offered [2]")
+	b.after(2*time.Second).want("7 declined by 2", "paused 2 forced")
+}
+
 // What an agent knows is a setting; who lacks it is not asked.
 func TestSkills(t *testing.T) {
 	b := sit(t, func(s *Settings) {

@@ -38,8 +38,8 @@ func (ch *Change) asked(to []store.AgentID, step int, exclusive bool, now time.T
 	n, err := ch.Is.next(ask, now)
 	if err == nil {
 		offer := Offer{To: to, Since: now, Step: step, Exclusive: exclusive}
-		if ch.Is.Offer != nil {
-			offer.Since = ch.Is.Offer.Since
+		if ch.Is.Offer != nil && slices.ContainsFunc(to, ch.Is.OfferedTo) {
+			offer.Since = ch.Is.Offer.Since // for those who are asked still
 		}
 		n.Offer, n.Asked = &offer, true
 		if len(to) == 0 {
