@@ -49,6 +49,7 @@ const (
 	KindContactClosed      Kind = 28
 	KindContactFinalized   Kind = 29
 	KindContactRated       Kind = 30
+	KindOfflineMessage     Kind = 32
 	KindMessageDelivered   Kind = 33
 	KindMessageRead        Kind = 34
 	KindAgentPaused        Kind = 38
@@ -82,6 +83,7 @@ var events = map[Kind]string{
 	KindContactClosed:      "contact.closed",
 	KindContactFinalized:   "contact.finalized",
 	KindContactRated:       "contact.rated",
+	KindOfflineMessage:     "offline_message.created",
 	KindMessageDelivered:   "message.delivered",
 	KindMessageRead:        "message.read",
 	KindAgentPaused:        "agent.paused",

@@ -85,7 +85,7 @@ func (k *Contacts) told(ch *desk.Change, e *desk.Event) told {
 		t.Agent = k.config.Name(e.Actor)
 	}
 	switch {
-	case e.Kind == store.KindContactCreated, e.Kind == store.KindContactFinalized, e.What == "fields":
+	case e.Kind == store.KindContactCreated, e.Kind == store.KindContactFinalized, e.Kind == store.KindOfflineMessage, e.What == "fields":
 		p := PersonOf(ch.Is)
 		t.Person = &p
 	}

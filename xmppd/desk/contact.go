@@ -44,6 +44,7 @@ type Contact struct {
 	By      Party   `json:",omitempty"` // who closed it
 	Why     string  `json:",omitempty"` // ... and why
 	Turned  Outcome `json:",omitempty"` // why nobody was there
+	Letter  bool    `json:",omitempty"` // ... though the visitor had something to say
 	Outcome Outcome `json:",omitempty"` // what it came to, once it is closed
 	Rating  *Rating `json:",omitempty"` // what the visitor thought of it
 	Said    Count   // as of this version

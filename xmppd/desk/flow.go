@@ -49,9 +49,13 @@ func (d *Desk) take(l *live, in input) bool {
 		if l.saying > 0 {
 			return false // and is decided by what the contact is then
 		}
-		l.stepping = true
 		count := l.said
 		count.add(ch.Said, 1)
+		if err := ch.letter(count, now); err != nil {
+			d.answer(in.done, nil, err)
+			return true
+		}
+		l.stepping = true
 		n := *ch.Is
 		n.Said = count
 		if n.Ended == now {

@@ -336,9 +336,15 @@ func TestNobodyHere(t *testing.T) {
 	b.opens(1, Wants{}, 0)
 	b.want("1 created", "1 updated turned_away")
 	b.VisitorSays(1, Said{Body: 1}, b.answers(nil)) // a message is left
+	b.want("1 offline_message.created", "1 said 1")
+	b.VisitorSays(1, Said{Body: 2}, b.answers(nil)) // and goes on
 	b.comes(1)
 	b.opens(2, Wants{}, 0)
-	b.want("1 said 1", "2 created", "2 queued", "2 offered [1]")
+	b.want("1 said 2", "2 created", "2 queued", "2 offered [1]")
+	b.VisitorSays(2, Said{Body: 3}, b.answers(nil))
+	b.after(2*time.Minute).want("2 said 3", "2 missed", "2 offline_message.created") // it was said before nobody came
+	b.VisitorSays(2, Said{Body: 4}, b.answers(nil))
+	b.want("2 said 4")
 	b.now = b.now.Add(8 * time.Hour)
 	b.settle()
 	b.events = nil
@@ -371,5 +377,33 @@ func BenchmarkOpenBesideThousand(b *testing.B) {
 		for len(t.h.waiting) > 0 {
 			t.h.one()
 		}
+	}
+}
+
+// A rating is an event if it is another one than before, also when all else is over.
+func TestRating(t *testing.T) {
+	b := sit(t, nil)
+	b.comes(1)
+	b.opens(1, Wants{}, 0)
+	b.settle()
+	b.Rate(1, Rating{Stars: 1}, b.answers(ErrNotNow)) // there is nobody to be rated yet
+	b.Accept(1, 1, b.answers(nil))
+	b.Rate(1, Rating{Stars: 3}, b.answers(nil))
+	b.VisitorLeaves(1, b.answers(nil))
+	b.settle()
+	b.events = nil
+	b.Rate(1, Rating{Stars: 3}, b.answers(nil))
+	b.want()
+	b.Rate(1, Rating{Stars: 4}, b.answers(nil))
+	b.after(30*time.Second).want("1 rated", "1 finalized")
+	b.Rate(1, Rating{Stars: 5}, b.answers(ErrUnknown))
+	changes := b.h.kept[1]
+	last := changes[len(changes)-1].Is
+	ch, err := last.Rated(Rating{Stars: 5}, b.now)
+	if err != nil || ch.Was != last || ch.Is.State != Finalized || ch.Is.Rating.Stars != 5 || !ch.Is.Final.Equal(last.Final) || !ch.Is.Ended.Equal(last.Ended) {
+		t.Errorf("rated when it is finalized: %+v, %v", ch, err)
+	}
+	if again, err := ch.Is.Rated(Rating{Stars: 5}, b.now); again != nil || err != nil {
+		t.Errorf("the same again is %+v, %v", again, err)
 	}
 }

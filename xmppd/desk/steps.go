@@ -124,6 +124,19 @@ func (ch *Change) turnedAway(why string, now time.Time) error {
 	return ch.step(n, err, e)
 }
 
+// letter says that somebody has said something to whom nobody was there, whether before or after hearing so: once,
+// since it is one matter to come back to.
+func (ch *Change) letter(said Count, now time.Time) error {
+	if ch.Is.State != Offline || ch.Is.Letter || said.Visitor == 0 {
+		return nil
+	}
+	n, err := ch.Is.next(change, now)
+	if err == nil {
+		n.Letter = true
+	}
+	return ch.step(n, err, Event{Kind: store.KindOfflineMessage, By: Visitor})
+}
+
 // updated is what changes a contact's state, or nothing of it, and needs no more.
 func (ch *Change) updated(v verb, by Party, agent store.AgentID, what, why string, now time.Time) error {
 	n, err := ch.Is.next(v, now)

@@ -96,6 +96,8 @@ func (ch *Change) spoken(said *Said, now time.Time) error {
 	}
 	ch.Said = said
 	switch s := ch.Is.State; {
+	case s == Offline && said.By == Visitor:
+		return ch.letter(Count{Visitor: 1}, now)
 	case s == Idle:
 		return ch.updated(wake, said.By, said.Agent, "active", "", now)
 	case s == Held && said.Agent == ch.Is.Owner:
@@ -137,14 +139,28 @@ func (d *Desk) VisitorLeaves(id store.ConversationID, done Done) {
 
 // Rate keeps what the visitor thought of it, while it is not finalized. The last word holds.
 func (d *Desk) Rate(id store.ConversationID, r Rating, done Done) {
-	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
-		if ch.Is.Accepted.IsZero() {
-			return ErrNotNow
-		}
-		n, err := ch.Is.next(change, now)
-		if err == nil {
-			n.Rating = &r
-		}
-		return ch.step(n, err, Event{Kind: store.KindContactRated, By: Visitor})
-	}, done: done})
+	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error { return ch.rated(r, now) }, done: done})
+}
+
+// Rated is Rate for a contact that is finalized, as it is kept: what a Keeper has to keep, or nil if nothing.
+func (c *Contact) Rated(r Rating, now time.Time) (*Change, error) {
+	ch := &Change{Was: c, Is: c}
+	if err := ch.rated(r, now); err != nil || ch.Is == c {
+		return nil, err
+	}
+	return ch, nil
+}
+
+func (ch *Change) rated(r Rating, now time.Time) error {
+	switch c := ch.Is; {
+	case c.Accepted.IsZero():
+		return ErrNotNow
+	case c.Rating != nil && *c.Rating == r:
+		return nil
+	}
+	n, err := ch.Is.next(change, now)
+	if err == nil {
+		n.Rating = &r
+	}
+	return ch.step(n, err, Event{Kind: store.KindContactRated, By: Visitor})
 }

@@ -56,6 +56,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 		about(store.KindContactOffered, "offered", `"by":"system","agents":["anna","ben"]`),
 		about(store.KindContactDeclined, "offered", `"by":"agent","agent":"ben","reason":"lunch"`),
 		about(store.KindContactMissed, "offline", `"by":"system","reason":"timeout"`),
+		about(store.KindOfflineMessage, "offline", `"person":{"name":"Mia Rossi","lang":"it","fields":{"email":"mia@home.example"}},"by":"visitor"`),
 		about(store.KindContactAssigned, "active", `"by":"agent","agent":"anna"`),
 		about(store.KindContactTransferred, "active", `"by":"agent","agent":"anna","agents":["ben"]`),
 		about(store.KindContactUpdated, "active", `"by":"agent","agent":"ben","what":"note","note":"She wants her money back"`),
