@@ -62,7 +62,7 @@ type Desk struct {
 	WaitGrace time.Duration `toml:"wait_grace" default:"'30s'" min:"1s"`
 	// How long an agent may be gone before what she has waits for another one.
 	AgentGrace time.Duration `toml:"agent_grace" default:"'1m'" min:"1s"`
-	// How long an agent may add to a conversation that is over, and its visitor may rate it.
+	// How long an agent may add to a conversation that is over.
 	WrapUp time.Duration `toml:"wrap_up" default:"'2m'" min:"1s"`
 	// How long a visitor may leave a message when nobody is there.
 	OfflineFor time.Duration `toml:"offline_for" default:"'10m'" min:"1s"`

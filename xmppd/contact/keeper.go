@@ -22,7 +22,11 @@ type Records []Record
 // Keep keeps a change: its events, what was said, the contact itself, and who sees it, in one
 // transaction.
 func (k *Contacts) Keep(ch *desk.Change, done func(error)) {
-	b, err := k.batch(ch)
+	var b *store.Batch
+	conv, err := k.conversation(ch.Is.ID)
+	if err == nil {
+		b, err = k.batch(ch, conv)
+	}
 	if err != nil {
 		// Nothing can be appended, so nobody is told out of turn.
 		done(err)
@@ -42,11 +46,7 @@ func (k *Contacts) Keep(ch *desk.Change, done func(error)) {
 	k.store.Append(b)
 }
 
-func (k *Contacts) batch(ch *desk.Change) (*store.Batch, error) {
-	conv, err := k.conversation(ch.Is.ID)
-	if err != nil {
-		return nil, err
-	}
+func (k *Contacts) batch(ch *desk.Change, conv store.Conversation) (*store.Batch, error) {
 	b := &store.Batch{Ops: make([]store.Op, 0, len(ch.Events)+1)}
 	now := k.config.Now()
 	for i := range ch.Events {

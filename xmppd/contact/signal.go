@@ -22,6 +22,8 @@ const (
 	Paused    What = "paused"    // ... and writes no more
 	Here      What = "here"      // the visitor's page is connected
 	Away      What = "away"      // ... and is not any more, but may come back
+
+	AskRating What = "rating" // an agent asks how it was
 )
 
 // Signal tells who follows the contact, and who listens to all.
@@ -44,6 +46,22 @@ func (k *Contacts) VisitorHere(id store.ConversationID, here bool) {
 		what = Here
 	}
 	k.Signal(Signal{Contact: id, By: desk.Visitor, What: what})
+}
+
+// AskRating has the visitor asked how it was, by the agent who has the contact or had it last. Who is not there to be
+// asked can't be: desk.ErrNotNow.
+func (k *Contacts) AskRating(id store.ConversationID, agent store.AgentID) error {
+	c, err := k.Contact(id)
+	switch {
+	case err != nil:
+		return err
+	case !c.With(agent) && c.Owner != agent:
+		return desk.ErrNotYours
+	case !k.VisitorIsHere(id):
+		return desk.ErrNotNow
+	}
+	k.Signal(Signal{Contact: id, By: desk.Agents, Agent: agent, What: AskRating})
+	return nil
 }
 
 // ListenSignals is Listen for signals; they come from whoever signals.

@@ -147,6 +147,10 @@ func (a *account) frames(w http.ResponseWriter, r *http.Request) error {
 		return err
 	case "typing", "received", "read":
 		t.does(&f, nil)
+	case "rate": // which may come as long as the token is good
+		if err := a.Contacts.RateLate(r.Context(), c.Address, desk.Rating{Stars: f.Stars, Comment: f.Comment}); err != nil {
+			return err
+		}
 	default:
 		if _, err := contact.Wait(func(done desk.Done) { t.does(&f, done) }); err != nil {
 			return err

@@ -101,6 +101,7 @@ type frame struct {
 	Position int        `json:"position,omitempty"`
 	Wait     int        `json:"wait,omitempty"`
 	Code     string     `json:"code,omitempty"`
+	What     string     `json:"what,omitempty"` // ask
 }
 
 // A from is who says something.
@@ -117,6 +118,7 @@ type Contact struct {
 	Position int    `json:"position,omitempty"` // in the queue, from 1
 	Wait     int    `json:"wait,omitempty"`     // how long that will take, in seconds
 	Outcome  string `json:"outcome,omitempty"`
+	Rating   int    `json:"rating,omitempty"` // the stars that the visitor has given
 }
 
 type who struct {

@@ -125,10 +125,15 @@ func (l *line) Changed(ch *desk.Change) {
 	})
 }
 
-// Signalled is contact.Watcher's: agents write, or do so no more. It is of the moment, so the last one will do.
+// Signalled is contact.Watcher's: agents write, or do so no more, of which the last
+// one will do; or they ask how it was.
 func (l *line) Signalled(s contact.Signal) {
-	if s.By != desk.Visitor && (s.What == contact.Composing || s.What == contact.Paused) {
+	switch {
+	case s.By == desk.Visitor:
+	case s.What == contact.Composing, s.What == contact.Paused:
 		l.change(func() { l.signal = &s })
+	case s.What == contact.AskRating:
+		l.tell((&frame{Type: "ask", What: "rating"}).bytes())
 	}
 }
 

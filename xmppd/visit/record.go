@@ -69,7 +69,7 @@ var moves = map[string]bool{
 
 // seen is what a visitor sees of a contact.
 func seen(c *contact.About) *Contact {
-	s := &Contact{ID: c.ID, State: c.State, Outcome: c.Outcome}
+	s := &Contact{ID: c.ID, State: c.State, Outcome: c.Outcome, Rating: c.Rating}
 	if c.Agent != "" {
 		s.Agent = &who{c.Agent}
 	}

@@ -289,6 +289,7 @@ func newID() string {
 // A frame is one of the server's.
 type frame struct {
 	Type, ID, Text, Code, Of string
+	What                     string
 	Seq                      int64
 	At                       time.Time
 	On                       bool
