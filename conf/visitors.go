@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"parley.im/parley/xmppd/desk"
 )
@@ -84,6 +85,8 @@ type Desk struct {
 type Skilled struct {
 	// Her name, which is the part of her address before the @.
 	Name string `toml:"name" example:"'anna'"`
+	// What visitors read in place of that; "" is what her card says, or her name itself.
+	Shown string `toml:"shown" default:"''" example:"'Anna from sales'"`
 	// What she knows: groups want all of theirs.
 	Tags []string `toml:"tags" example:"['billing', 'italian']"`
 	// Conversations that she has at a time. 0 is as others have.
@@ -108,6 +111,8 @@ type Widget struct {
 	Colour string `toml:"colour" default:"''"`
 	// The languages that visitors are spoken to in, the first where none of the others is wanted.
 	Languages []string `toml:"languages" default:"['en', 'it', 'de']"`
+	// Whether visitors see what agents have put in their cards: a nickname or name, and a picture.
+	Cards bool `toml:"cards" default:"true"`
 	// What visitors are asked before they write.
 	Fields []Field `toml:"field"`
 }
@@ -129,6 +134,7 @@ var (
 	colour   = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 	langTag  = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
 	maxName  = 100
+	maxShown = 60                                                        // characters
 	weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // by time.Weekday
 )
 
@@ -168,7 +174,11 @@ func (f *File) checkVisitors(add func(*Fault)) {
 		}
 		agents := make(map[string]bool)
 		for j, g := range d.Agents {
-			fault(element("desk.agent", j)+".name", "", checkName(g.Name, agents))
+			at := element("desk.agent", j)
+			fault(at+".name", "", checkName(g.Name, agents))
+			if utf8.RuneCountInString(g.Shown) > maxShown || strings.ContainsFunc(g.Shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				fault(at+".shown", "", fmt.Errorf("not a line of at most %d characters", maxShown))
+			}
 		}
 		f.checkWidget(&a.Widget, fault)
 	}

@@ -275,6 +275,8 @@ func (s *Session) askVisitor(st *wire.Stanza, t *target) {
 	case string(st.Type) == "get" && space == im.NSDiscoInfo && len(st.ChildAttr(child, "node")) == 0:
 		info := im.Info{Identities: []im.Identity{{Category: "client", Type: "web", Name: s.agent.account.support.visitor(c)}}, Features: im.VisitorFeatures}
 		s.answer(st, info.Append(nil, ""))
+	case string(st.Type) == "get" && space == im.NSCard:
+		s.answer(st, im.AppendCard(nil, s.agent.account.support.visitor(c)))
 	case string(st.Type) == "get" && space == im.NSPing:
 		s.answer(st, nil)
 	default:

@@ -41,13 +41,16 @@ func (s *server) letIn(ctx context.Context, a *account) error {
 		return nil
 	}
 	return s.visit.Add(ctx, visit.Account{
-		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget),
+		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget, a.conf.Desk.Agents),
 	})
 }
 
 // lookOf is what an account's visitors see.
-func lookOf(w *conf.Widget) visit.Look {
-	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string)}
+func lookOf(w *conf.Widget, agents []conf.Skilled) visit.Look {
+	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string), Names: make(map[string]string), NoCards: !w.Cards}
+	for _, g := range agents {
+		l.Names[g.Name] = g.Shown
+	}
 	if w.Colour != "" {
 		l.Colours["accent"] = w.Colour
 	}

@@ -19,6 +19,12 @@ const (
 // NoCard is the vCard of whoever has none (XEP-0054 §3.1).
 const NoCard = "<vCard xmlns='" + NSCard + "'/>"
 
+// AppendCard writes the vCard of somebody of whom nothing is known but a name (XEP-0054 §3.1).
+func AppendCard(b []byte, name string) []byte {
+	b = append(b, "<vCard xmlns='"+NSCard+"'><FN>"...)
+	return append(wire.AppendText(b, name), "</FN></vCard>"...)
+}
+
 // An Activity is when an agent was available last, and what she said when she went.
 type Activity struct {
 	At     time.Time

@@ -173,7 +173,7 @@ func AppendChatState(b []byte, from, to, state string) []byte {
 
 // VisitorFeatures are what a visitor's address can do, for clients that look before they show it.
 var VisitorFeatures = []string{
-	NSDiscoInfo, NSDiscoItems, NSCommands, NSPing, nsStates, nsReceipts, nsMarkers, "urn:xmpp:message-correct:0", "jabber:x:oob",
+	NSDiscoInfo, NSDiscoItems, NSCommands, NSPing, NSCard, nsStates, nsReceipts, nsMarkers, "urn:xmpp:message-correct:0", "jabber:x:oob",
 }
 
 // MessageText is what a kept message says.

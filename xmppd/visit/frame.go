@@ -106,8 +106,9 @@ type frame struct {
 
 // A from is who says something.
 type from struct {
-	Kind string `json:"kind"`
-	Name string `json:"name,omitempty"`
+	Kind   string `json:"kind"`
+	Name   string `json:"name,omitempty"`
+	Avatar string `json:"avatar,omitempty"` // a path on this host
 }
 
 // A Contact is a contact as its visitor sees it.
@@ -122,7 +123,8 @@ type Contact struct {
 }
 
 type who struct {
-	Name string `json:"name"`
+	Name   string `json:"name"`
+	Avatar string `json:"avatar,omitempty"`
 }
 
 // bytes is the frame as it is sent.

@@ -117,6 +117,7 @@ func (l *line) tell(data []byte) {
 
 // Changed is contact.Watcher's.
 func (l *line) Changed(ch *desk.Change) {
+	l.talk.becomes(ch.Is)
 	records, _ := ch.Kept.(contact.Records)
 	l.change(func() {
 		for _, r := range records { // the last may be of what was said before
@@ -358,7 +359,8 @@ func (l *line) typing(s *contact.Signal) []byte {
 	on := s.What == contact.Composing
 	f := frame{Type: "typing", On: &on, From: &from{Kind: string(s.By)}}
 	if s.Agent != 0 {
-		f.From.Name = l.talk.account.Contacts.NameOf(s.Agent)
+		agent := l.talk.account.face(context.Background(), s.Agent)
+		f.From.Name, f.From.Avatar = agent.Name, agent.Avatar
 	}
 	return f.bytes()
 }

@@ -13,6 +13,9 @@ type Look struct {
 	Form      []Field
 	Colours   map[string]string
 	Languages []string // BCP 47 tags, the first where no other is wanted
+
+	Names   map[string]string // what agents are called, by their own names
+	NoCards bool              // what agents say of themselves is not shown
 }
 
 // A Field is one of a form's. The field "name" is what the visitor wants to be called.

@@ -255,7 +255,7 @@ func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (openin
 	a.server.Stats.Opened.Add(1)
 	id = begun.ID
 	a.expect(id, now)
-	is.Contact, is.Token = a.shown(begun), a.token(begun.Address, now.Add(tokenLife))
+	is.Contact, is.Token = a.shown(begun, face{}), a.token(begun.Address, now.Add(tokenLife))
 	return is, nil
 }
 

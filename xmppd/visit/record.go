@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"strconv"
-	"strings"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
@@ -16,11 +15,13 @@ import (
 type news struct {
 	n int64
 	frame
-	mine string // the id that a visitor's client gave what it says
-	last bool   // nothing comes after it
+	agent store.AgentID // who has said it, if an agent did
+	mine  string        // the id that a visitor's client gave what it says
+	last  bool          // nothing comes after it
 }
 
-// newsOf is what a visitor sees of a record; nil if nothing.
+// newsOf is what a visitor sees of a record; nil if nothing. Agents have their own names in it, until dress puts in those
+// for visitors.
 func newsOf(e *store.Entry) *news {
 	if e.Locked {
 		return nil
@@ -71,15 +72,18 @@ var moves = map[string]bool{
 func seen(c *contact.About) *Contact {
 	s := &Contact{ID: c.ID, State: c.State, Outcome: c.Outcome, Rating: c.Rating}
 	if c.Agent != "" {
-		s.Agent = &who{c.Agent}
+		s.Agent = &who{Name: c.Agent}
 	}
 	return s
 }
 
-// shown is a contact as it is now.
-func (a *account) shown(c *desk.Contact) Contact {
+// shown is a contact as it is now, with its agent's face.
+func (a *account) shown(c *desk.Contact, f face) Contact {
 	about := a.Contacts.About(c)
 	s := seen(&about)
+	if s.Agent != nil {
+		*s.Agent = who(f)
+	}
 	if c.State.Waiting() {
 		p := a.place(c)
 		s.Position, s.Wait = p.position, p.wait
@@ -110,8 +114,7 @@ func messageOf(e *store.Entry) *news {
 	n := &news{n: e.N, frame: frame{Type: "message", Seq: e.N, ID: cmp.Or(m.ID, "n"+strconv.FormatInt(e.N, 10)), Text: st.Text(body), At: &at}}
 	switch by := contact.SpokenBy(e); by.By {
 	case desk.Agents:
-		name, _, _ := strings.Cut(m.From, "@")
-		n.From = &from{string(desk.Agents), name}
+		n.From, n.agent = &from{Kind: string(desk.Agents)}, e.Actor
 	case desk.Visitor:
 		n.From, n.mine = &from{Kind: string(desk.Visitor)}, m.ID
 	default:

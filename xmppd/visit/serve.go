@@ -28,11 +28,12 @@ func give(places chan struct{}) { <-places }
 func (s *Server) routes() *http.ServeMux {
 	mux := http.NewServeMux()
 	for pattern, answer := range map[string]func(*account, http.ResponseWriter, *http.Request) error{
-		"POST /visit/{account}/contacts": (*account).open,
-		"GET /visit/{account}/config":    (*account).config,
-		"GET /visit/{account}/socket":    (*account).socket,
-		"GET /visit/{account}/events":    (*account).events,
-		"POST /visit/{account}/frames":   (*account).frames,
+		"POST /visit/{account}/contacts":      (*account).open,
+		"GET /visit/{account}/config":         (*account).config,
+		"GET /visit/{account}/socket":         (*account).socket,
+		"GET /visit/{account}/events":         (*account).events,
+		"POST /visit/{account}/frames":        (*account).frames,
+		"GET /visit/{account}/avatars/{name}": (*account).avatar,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, answer) })
 	}

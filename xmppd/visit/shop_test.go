@@ -293,7 +293,7 @@ type frame struct {
 	Seq                      int64
 	At                       time.Time
 	On                       bool
-	From                     struct{ Kind, Name string }
+	From                     struct{ Kind, Name, Avatar string }
 	Contact                  visit.Contact
 	Position, Wait           int
 }

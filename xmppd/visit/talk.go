@@ -22,11 +22,12 @@ type talk struct {
 
 	lines []*line // guarded by account.mu
 
-	mu     sync.Mutex // guards what follows
-	rate   bucket
-	others int64     // the newest message that is not the visitor's and was sent to some line
-	marks  [2]int64  // up to where received and read were kept
-	typing time.Time // until when the agents know that somebody is
+	mu      sync.Mutex // guards what follows
+	contact *desk.Contact
+	rate    bucket
+	others  int64     // the newest message that is not the visitor's and was sent to some line
+	marks   [2]int64  // up to where received and read were kept
+	typing  time.Time // until when the agents know that somebody is
 }
 
 // linesMax is how many connections a contact may have at a time: pages that show it. The oldest gives way.
@@ -34,7 +35,7 @@ const linesMax = 8
 
 // join adds a connection to a contact. It is refused when the account has ended.
 func (a *account) join(c *desk.Contact, out sink, where netip.Prefix, after int64) (*line, error) {
-	l := newLine(out, where, after)
+	l, agent := newLine(out, where, after), a.face(context.Background(), c.Owner)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.ended {
@@ -42,11 +43,11 @@ func (a *account) join(c *desk.Contact, out sink, where netip.Prefix, after int6
 	}
 	t := a.talks[c.ID]
 	if t == nil {
-		t = &talk{account: a, id: c.ID, visitor: c.Visitor}
+		t = &talk{account: a, id: c.ID, visitor: c.Visitor, contact: c}
 		a.talks[c.ID] = t
 	}
 	l.talk, l.last = t, c.State == desk.Finalized
-	shown := a.shown(c)
+	shown := a.shown(c, agent)
 	l.beside = append(l.beside, (&frame{Type: "welcome", Contact: &shown}).bytes()) // before any record
 	if c.State.Waiting() {
 		l.queue = a.place(c) // the welcome has it
@@ -114,7 +115,7 @@ func (a *account) talkOf(c *desk.Contact) *talk {
 	if t := a.talks[c.ID]; t != nil {
 		return t
 	}
-	return &talk{account: a, id: c.ID, visitor: c.Visitor}
+	return &talk{account: a, id: c.ID, visitor: c.Visitor, contact: c}
 }
 
 // sent notes that a message of others was sent.
@@ -167,6 +168,7 @@ func (t *talk) page(ctx context.Context, after int64, most int) (list []*news, l
 		}
 		return nil
 	})
+	t.dress(ctx, list)
 	return list, last, n == most, err
 }
 

@@ -60,6 +60,7 @@ const (
 	toVisitor = "visitor" // who somebody is who did not say it
 	toBan     = "ban"
 	toPerson  = "person"
+	toAvatar  = "avatar"
 )
 
 // token is what reaches the contact of that address, and nothing else.

@@ -87,6 +87,7 @@ type account struct {
 	key    []byte // what tokens are signed with
 	opened openings
 	bans   bans
+	faces  faces
 	lines  sync.WaitGroup
 
 	places sync.Mutex // guards queue

@@ -24,11 +24,11 @@ func TestConversation(t *testing.T) {
 	s.offered(address)
 
 	s.say("anna", address, "a1", "Yes. How can I help?")
-	if f := mia.state("active"); f.Contact.Agent == nil || f.Contact.Agent.Name != "anna" {
+	if f := mia.state("active"); f.Contact.Agent == nil || f.Contact.Agent.Name != "Anna" {
 		t.Errorf("the contact is %+v", f.Contact)
 	}
 	answer := mia.until("message")
-	if answer.Text != "Yes. How can I help?" || answer.From.Kind != "agent" || answer.From.Name != "anna" || answer.ID != "a1" || answer.Seq <= first.Seq {
+	if answer.Text != "Yes. How can I help?" || answer.From.Kind != "agent" || answer.From.Name != "Anna" || answer.ID != "a1" || answer.Seq <= first.Seq {
 		t.Errorf("the agent's answer is %+v", answer)
 	}
 
@@ -45,7 +45,7 @@ func TestConversation(t *testing.T) {
 	follower := s.contacts.Follow(c.ID)
 	defer follower.Close()
 	s.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agents["anna"], What: contact.Composing})
-	if f := mia.until("typing"); !f.On || f.From.Name != "anna" {
+	if f := mia.until("typing"); !f.On || f.From.Name != "Anna" {
 		t.Errorf("the agent types: %+v", f)
 	}
 	<-follower.Signals
@@ -160,7 +160,7 @@ func TestWhoSaysWhat(t *testing.T) {
 	m.Inner = append(m.Inner, "<replace xmlns='urn:xmpp:message-correct:0' id='a1'/>"...)
 	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
 	s.must(err)
-	if f := mia.until("corrected"); f.ID != first.ID || f.Text != "Yes?" || f.From.Kind != "agent" || f.From.Name != "anna" || f.Seq <= first.Seq {
+	if f := mia.until("corrected"); f.ID != first.ID || f.Text != "Yes?" || f.From.Kind != "agent" || f.From.Name != "Anna" || f.Seq <= first.Seq {
 		t.Errorf("the correction is %+v", f)
 	}
 	m = s.contacts.Text(c, desk.Agents, "a3", "", s.now()) // no words, as a client's sign of the moment

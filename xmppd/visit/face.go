@@ -1,0 +1,213 @@
+package visit
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/xml"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/desk"
+)
+
+// A face is what visitors see of an agent: what she is called, and where her picture is.
+type face struct{ Name, Avatar string }
+
+const (
+	// faceFor is how long a face is shown before it is looked at again, facesMax how many are remembered.
+	faceFor  = time.Minute
+	facesMax = 1000
+	// faceNameMax is how long a name is, in characters, photoMax how large a picture, in bytes.
+	faceNameMax = 60
+	photoMax    = 64 << 10
+)
+
+// faces are what is remembered of them.
+type faces struct {
+	mu  sync.Mutex // guards what follows
+	all map[store.AgentID]seenFace
+}
+
+type seenFace struct {
+	face
+	until time.Time
+}
+
+// face is an agent's: what the account says that she is called, or the nickname or name of her card (XEP-0054), or
+// else her own address in a form for people.
+func (a *account) face(ctx context.Context, agent store.AgentID) face {
+	if agent == 0 {
+		return face{}
+	}
+	now := a.server.cfg.Now()
+	a.faces.mu.Lock()
+	known, ok := a.faces.all[agent]
+	a.faces.mu.Unlock()
+	if ok && now.Before(known.until) {
+		return known.face
+	}
+	local := a.Contacts.NameOf(agent)
+	var is face
+	card, err := a.card(ctx, agent)
+	switch {
+	case err != nil:
+		a.log.Warn("an agent's card can't be read", "agent", local, "err", err)
+	case len(card.photo) > 0:
+		is.Avatar = Prefix + a.ID + "/avatars/" + a.sealed(toAvatar, pictured(agent, card.photo))
+	}
+	is.Name = cmp.Or(a.Look.Names[local], cut(oneLine(card.Nick), faceNameMax), cut(oneLine(card.FN), faceNameMax), named(local))
+	a.faces.mu.Lock()
+	defer a.faces.mu.Unlock()
+	if len(a.faces.all) >= facesMax || a.faces.all == nil {
+		a.faces.all = make(map[store.AgentID]seenFace)
+	}
+	a.faces.all[agent] = seenFace{is, now.Add(faceFor)}
+	return is
+}
+
+// named is the local part of an address as a name: "anna.rossi" is Anna Rossi.
+func named(local string) string {
+	words := strings.FieldsFunc(local, func(r rune) bool { return r == '.' || r == '_' })
+	for i, w := range words {
+		r := []rune(w)
+		r[0] = unicode.ToTitle(r[0])
+		words[i] = string(r)
+	}
+	return strings.Join(words, " ")
+}
+
+// A card is what is looked at of a vCard (XEP-0054 §6).
+type card struct {
+	FN    string `xml:"vcard-temp FN"`
+	Nick  string `xml:"vcard-temp NICKNAME"`
+	Photo struct {
+		Bin string `xml:"vcard-temp BINVAL"`
+	} `xml:"vcard-temp PHOTO"`
+
+	photo []byte
+	kind  string // its media type
+}
+
+// card reads an agent's card. One who has none, or has put something else into it, has an empty one.
+func (a *account) card(ctx context.Context, agent store.AgentID) (c card, err error) {
+	if a.Look.NoCards {
+		return c, nil
+	}
+	err = a.Store.OwnOf(ctx, agent, store.OwnCard, func(_ string, value []byte) error {
+		if xml.Unmarshal(value, &c) != nil {
+			c = card{}
+		}
+		return nil
+	})
+	if photo, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Photo.Bin), "")); err == nil && len(photo) <= photoMax {
+		// What the bytes are counts, not what the card says that they are.
+		switch kind := http.DetectContentType(photo); kind {
+		case "image/png", "image/gif", "image/webp":
+			c.photo, c.kind = photo, kind
+		case "image/jpeg":
+			c.photo, c.kind = untold(photo), kind
+		}
+	}
+	c.Photo.Bin = ""
+	return c, err
+}
+
+// untold is a JPEG picture without what cameras write about it, such as where it was taken (ITU-T T.81 §B.1.1.4,
+// §B.2.4): of what applications add only what colours are stays. One that is not made as it should be is none.
+func untold(photo []byte) []byte {
+	out, rest := slices.Clone(photo[:2]), photo[2:]
+	for {
+		if len(rest) < 4 || rest[0] != 0xff {
+			return nil
+		}
+		marker, size := rest[1], 2+int(binary.BigEndian.Uint16(rest[2:]))
+		if marker == 0xda { // the picture itself
+			return append(out, rest...)
+		}
+		if size < 4 || size > len(rest) {
+			return nil
+		}
+		application, comment := marker >= 0xe0 && marker <= 0xef, marker == 0xfe
+		if !comment && (!application || marker == 0xe0 || marker == 0xe2 || marker == 0xee) { // JFIF, ICC, Adobe
+			out = append(out, rest[:size]...)
+		}
+		rest = rest[size:]
+	}
+}
+
+// pictured names a picture: whose it is, and which.
+func pictured(agent store.AgentID, photo []byte) []byte {
+	sum := sha256.Sum256(photo)
+	return append(binary.BigEndian.AppendUint64(nil, uint64(agent)), sum[:idSize]...)
+}
+
+// avatar answers GET avatars/…: nobody guesses such a name, and another picture has another one.
+func (a *account) avatar(w http.ResponseWriter, r *http.Request) error {
+	if err := a.server.crowd.mayAsk(network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
+		return err
+	}
+	name, ok := a.unsealed(toAvatar, r.PathValue("name"))
+	if !ok || len(name) != 8+idSize {
+		return errPicture
+	}
+	agent := store.AgentID(binary.BigEndian.Uint64([]byte(name)))
+	c, err := a.card(r.Context(), agent)
+	switch {
+	case err != nil:
+		return err
+	case len(c.photo) == 0 || string(pictured(agent, c.photo)) != name:
+		return errPicture
+	}
+	h := w.Header()
+	h.Set("Content-Type", c.kind)
+	h.Set("Content-Length", strconv.Itoa(len(c.photo)))
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", "default-src 'none'; sandbox; frame-ancestors 'none'") // for whoever opens it by itself
+	h.Set("Cache-Control", "private, max-age=604800, immutable")                            // RFC 8246 §2
+	w.Write(c.photo)                                                                        // an error means that the visitor is gone
+	return nil
+}
+
+var errPicture = refusal{codeUnknown, "there is no such picture, or not any more"}
+
+// dress puts agents' faces into what a visitor sees of a contact.
+func (t *talk) dress(ctx context.Context, list []*news) {
+	for _, n := range list {
+		if n.agent != 0 && n.From != nil {
+			f := t.account.face(ctx, n.agent)
+			n.From.Name, n.From.Avatar = f.Name, f.Avatar
+		}
+		if c := n.Contact; c != nil && c.Agent != nil {
+			*c.Agent = who(t.account.face(ctx, t.who(c.Agent.Name)))
+		}
+	}
+}
+
+// who is the agent of that name who has had the contact; 0 if there was none.
+func (t *talk) who(name string) store.AgentID {
+	t.mu.Lock()
+	c := t.contact
+	t.mu.Unlock()
+	for _, leg := range slices.Backward(c.Legs) {
+		if t.account.Contacts.NameOf(leg.Agent) == name {
+			return leg.Agent
+		}
+	}
+	return 0
+}
+
+// becomes notes what the contact is now.
+func (t *talk) becomes(c *desk.Contact) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.contact = c
+}
