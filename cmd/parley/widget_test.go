@@ -32,6 +32,8 @@ func TestWidget(t *testing.T) {
 	d := startDaemon(t, dir)
 	anna := d.login("anna", "correct horse 42", "phone").in(t)
 	anna.available("")
+	anna.send("<iq type='set' id='card'><vCard xmlns='vcard-temp'><FN>Anna Bianchi</FN><PHOTO><BINVAL>R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=</BINVAL></PHOTO></vCard></iq>")
+	anna.until("her card is kept", func(x *tree) bool { return x.attr("id") == "card" && x.attr("type") == "result" })
 	asked := func(text string) *tree {
 		t.Helper()
 		return anna.until(text, func(x *tree) bool { return x.name.Local == "message" && strings.Contains(x.child("body").text(), text) })
@@ -48,7 +50,8 @@ func TestWidget(t *testing.T) {
 	p.Shows("You are next.")
 	anna.send("<message type='chat' to='%s' id='a1'><body>Yes &lt;i&gt;two&lt;/i&gt; https://shop.example/red</body></message>", address)
 	p.Shows("Yes <i>two</i> https://shop.example/red")
-	p.Shows("is here for you now.")
+	p.Shows("\u2068Anna Bianchi\u2069 is here for you now.")
+	p.Await("document.querySelectorAll('#face img, #log .face img').length === 2 && [...document.images].every((i) => i.naturalWidth === 1)")
 	p.Await("document.querySelector('#log a').href === 'https://shop.example/red'")
 	p.Await("document.activeElement.id === 'text'")
 	p.Write("Great")

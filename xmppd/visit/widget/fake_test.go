@@ -3,6 +3,10 @@ package widget
 import (
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"maps"
 	"net/http"
 	"strings"
@@ -108,14 +112,21 @@ func (c *counter) send(f frame) {
 	}
 }
 
-func (c *counter) says(name, text string) {
-	c.tell(frame{"type": "message", "id": fmt.Sprint("a-", len(text), text), "from": frame{"kind": "agent", "name": name}, "text": text, "at": time.Now().UTC()})
+func (c *counter) says(name, text string) { c.saysWith(name, "", text) }
+
+func (c *counter) saysWith(name, avatar, text string) {
+	c.tell(frame{"type": "message", "id": fmt.Sprint("a-", len(text), text), "from": frame{"kind": "agent", "name": name, "avatar": avatar}, "text": text, "at": time.Now().UTC()})
 }
 
-func (c *counter) becomes(state, agent string) {
+// portrait is where the picture is that there is.
+const portrait = "/visit/acme/avatars/A_picture-1"
+
+func (c *counter) becomes(state, agent string) { c.becomesWith(state, agent, "") }
+
+func (c *counter) becomesWith(state, agent, avatar string) {
 	contact := frame{"id": "c", "state": state}
 	if agent != "" {
-		contact["agent"] = frame{"name": agent}
+		contact["agent"] = frame{"name": agent, "avatar": avatar}
 	}
 	c.tell(frame{"type": "state", "contact": contact})
 }
@@ -135,6 +146,14 @@ func (c *counter) routes(mux *http.ServeMux) {
 		maps.Copy(config, c.config)
 		json.NewEncoder(w).Encode(config)
 	})
+	mux.HandleFunc("GET "+portrait, func(w http.ResponseWriter, _ *http.Request) {
+		p := image.NewRGBA(image.Rect(0, 0, 96, 96))
+		draw.Draw(p, p.Bounds(), image.NewUniform(color.RGBA{0xf2, 0xb8, 0x7e, 0xff}), image.Point{}, draw.Src)
+		for at, c := range map[image.Rectangle]color.RGBA{image.Rect(30, 16, 66, 60): {0x6b, 0x3e, 0x26, 0xff}, image.Rect(36, 26, 60, 60): {0xf7, 0xdc, 0xc4, 0xff}, image.Rect(16, 62, 80, 96): {0x2a, 0x6f, 0x97, 0xff}} {
+			draw.Draw(p, at, image.NewUniform(c), image.Point{}, draw.Src)
+		}
+		png.Encode(w, p)
+	})
 	mux.HandleFunc("POST /visit/{account}/contacts", c.open)
 	mux.HandleFunc("GET /visit/{account}/socket", c.socket)
 	mux.HandleFunc("GET /visit/{account}/events", c.events)
@@ -142,6 +161,11 @@ func (c *counter) routes(mux *http.ServeMux) {
 		var f frame
 		if r.Header.Get("Authorization") != "Bearer token" || json.NewDecoder(r.Body).Decode(&f) != nil {
 			http.Error(w, "{}", http.StatusForbidden)
+			return
+		}
+		if f["comment"] == "not now" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			json.NewEncoder(w).Encode(frame{"code": "unavailable", "detail": "this can't be kept now; try again in a moment"})
 			return
 		}
 		if answer := c.take(f); answer != nil && answer["type"] == "said" {

@@ -57,7 +57,7 @@ func framed(origins []string) string {
 	if len(origins) == 0 {
 		origins = []string{"'none'"}
 	}
-	return nothing + "; script-src 'self'; style-src 'self'; connect-src 'self'; " +
+	return nothing + "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors " + strings.Join(origins, " ")
 }
 

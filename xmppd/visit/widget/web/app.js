@@ -1,5 +1,5 @@
 // The frame: what is known, what is shown of it, and what the visitor does.
-import {$} from './dom.js';
+import {$, portrait} from './dom.js';
 import {format, inkOn, parse, readable, usual} from './colour.js';
 import {Composer} from './composer.js';
 import {Host} from './host.js';
@@ -106,7 +106,7 @@ function reason(code, detail, wait) {
   if (code === 'limit' || code === '429') return text.say('tooMany', {time: text.span(wait || 60)});
   if (code === 'banned' || code === '403') return text.say('refused');
   if (code === 'too_long' || code === '413') return text.say('tooLong');
-  return detail || text.say('unreachable');
+  return (code !== 'unavailable' && detail) || text.say('unreachable');
 }
 
 function connect() {
@@ -128,12 +128,26 @@ function write(said, id) {
   link.say(id, said);
 }
 
-function rate(stars, comment) {
-  link?.send({type: 'rate', stars, comment});
+// post asks for something by itself, since a connection ends with the conversation. It answers what was wrong.
+async function post(frame) {
+  try {
+    const answer = await fetch(base + 'frames', {method: 'POST', body: JSON.stringify(frame), headers: {'Content-Type': 'application/json', Authorization: 'Bearer ' + keep.get()?.token}});
+    if (answer.ok) return '';
+    const got = await answer.json();
+    return reason(got.code || String(answer.status), got.detail, Number(answer.headers.get('Retry-After')));
+  } catch {
+    return text.say('unreachable');
+  }
+}
+
+async function rate(stars, comment) {
+  const fault = await post({type: 'rate', stars, comment});
+  if (fault) return fault;
   keep.set({...keep.get(), rated: true});
   $('thanks').textContent = text.say('thanks');
+  state = {...state, asked: false};
   draw();
-  $('anew').focus();
+  (st.over(state) ? $('anew') : $('text')).focus();
 }
 
 // anew forgets the contact.
@@ -161,6 +175,7 @@ function take(frame) {
     clearTimeout(silent);
     silent = setTimeout(() => take({type: 'typing', on: false}), 30_000);
   }
+  if (['message', 'wrote'].includes(frame.type) && !st.over(state)) $('thanks').textContent = ''; // they go on
   if (frame.type === 'bye' && frame.code === 'expired' && !had.items.length) return anew();
   look();
   draw();
@@ -185,12 +200,15 @@ function draw() {
   $('start').hidden = !!contact;
   $('talk').hidden = !contact;
   $('composer').hidden = !contact || over || !!state.bye;
-  $('over').hidden = !contact || !over;
+  const asked = state.asked && !over;
+  $('over').hidden = !contact || !(over || asked || $('thanks').textContent);
+  $('anew').hidden = !over;
+  $('later').hidden = !asked;
   $('end').hidden = !contact || over || !!state.bye;
   const met = state.items.some((i) => i.from?.kind === 'agent');
-  $('rating').hidden = !met || !state.online || !!keep.get()?.rated;
+  $('rating').hidden = !(asked || (over && met && !keep.get()?.rated && !contact?.rating && state.bye !== 'expired'));
   set($('title'), agent || text.say('title'));
-  set($('face'), agent ? [...agent][0].toUpperCase() : '');
+  portrait($('face'), agent, contact?.agent?.avatar);
   const line = !contact ? (config.open === false ? 'offline' : 'online') : over ? 'expired' : st.waiting(state) ? 'waiting' : contact.state === 'offline' ? 'offline' : '';
   set($('with'), line ? text.say(line) : agent ? text.say('online') : '');
   set($('typing'), state.typing && !over ? text.say('typing', {name: isolated(state.typing.name || agent || text.say('agent'))}) : '');
@@ -234,6 +252,11 @@ function focus() {
 
 $('anew').textContent = text.say('fresh');
 $('anew').addEventListener('click', anew);
+$('later').addEventListener('click', () => {
+  state = {...state, asked: false};
+  draw();
+  $('text').focus();
+});
 $('hide').addEventListener('click', () => host.tell('close'));
 $('end').addEventListener('click', () => $('ask').showModal());
 $('no').addEventListener('click', () => $('ask').close());

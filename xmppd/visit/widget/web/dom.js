@@ -10,6 +10,18 @@ export function el(name, attributes = {}, ...children) {
   return e;
 }
 
+// portrait fills an element with somebody's picture, or with the first letter of the name: also where there is no such picture any more.
+export function portrait(e, name, avatar = '') {
+  const is = name + '\n' + avatar;
+  if (e.dataset.is === is) return;
+  e.dataset.is = is;
+  const letter = name ? [...name][0].toUpperCase() : '';
+  if (!/^\/visit\/[\w.-]+\/avatars\/[\w-]+$/.test(avatar)) return e.replaceChildren(letter);
+  const img = el('img', {src: avatar, alt: ''});
+  img.addEventListener('error', () => e.dataset.is === is && e.replaceChildren(letter));
+  e.replaceChildren(img);
+}
+
 const drawn = {
   clock: 'M12 7v5l3 2M12 3a9 9 0 1 0 0 18a9 9 0 0 0 0-18',
   tick: 'M5 12.5l4.5 4.5L19 7',

@@ -1,6 +1,6 @@
 // The conversation as the visitor sees it. An element stays while its item is there, so that a screen reader says each
 // once; what becomes of a message changes a text in place, and is not announced.
-import {el, icon, linked} from './dom.js';
+import {el, icon, linked, portrait} from './dom.js';
 import {status} from './state.js';
 
 const icons = {sending: 'clock', sent: 'tick', delivered: 'ticks', read: 'ticks', failed: 'clock'};
@@ -66,7 +66,8 @@ export class Log {
     const {text} = this, kind = item.from.kind, mine = kind === 'visitor';
     const body = el('p', {class: 'text', dir: 'auto'});
     const who = el('bdi', {}, mine ? text.say('you') : plain(item.from.name) || text.say('agent'));
-    const name = el('span', {class: mine || kind === 'system' ? 'who sr' : 'who'}, who);
+    const name = el('span', {class: mine || kind === 'system' ? 'who sr' : 'who'}, who), face = el('span', {class: 'face', 'aria-hidden': 'true'});
+    if (kind === 'agent') name.prepend(face);
     if (kind === 'bot') name.append(el('i', {}, text.say('bot')));
     const foot = el('span', {class: 'foot'});
     const element = el('li', {class: kind === 'system' ? 'middle' : mine ? 'mine' : 'theirs'}, ...(kind === 'system' ? [body] : [name, body, foot]));
@@ -79,6 +80,7 @@ export class Log {
       mine,
       change: (s, i, more) => {
         if (kind !== 'system' && !mine) name.classList.toggle('sr', more);
+        if (kind === 'agent' && !more) portrait(face, plain(i.from.name), i.from.avatar);
         if (shown !== i.text) {
           body.replaceChildren(...linked(i.text, text.say('newTab')));
           shown = i.text;

@@ -13,9 +13,14 @@ export class Rating {
       labels.forEach((l, i) => l.classList.toggle('on', i < stars));
       $('remark').hidden = $('rated').hidden = !stars;
     });
-    $('rating').addEventListener('submit', (e) => {
+    $('rating').addEventListener('submit', async (e) => {
       e.preventDefault();
-      if (this.stars) send(this.stars, $('comment').value.trim());
+      if (!this.stars || $('rated').disabled) return;
+      $('rated').disabled = true;
+      const fault = await send(this.stars, $('comment').value.trim());
+      $('rated').disabled = false;
+      $('unrated').textContent = fault || '';
+      if (!fault) this.clear();
     });
     this.labels = labels;
   }

@@ -10,6 +10,7 @@ export const fresh = () => ({
   shown: 0, // how far the visitor has read
   online: false,
   bye: '', // why the connection has ended for good
+  asked: false, // an agent would like to know how it was
 });
 
 export const over = (s) => s.bye === 'closed' || ['closed', 'finalized'].includes(s.contact?.state);
@@ -58,6 +59,9 @@ export function reduce(s, e) {
       return {...s, delivered: Math.max(s.delivered, e.seq)};
     case 'read': // what was read has arrived, too
       return {...s, read: Math.max(s.read, e.seq), delivered: Math.max(s.delivered, e.seq)};
+    case 'ask':
+      if (e.what !== 'rating' || s.asked) return s;
+      return {...s, asked: true, items: [...s.items, {key: 'ask' + s.items.length, note: 'asked', seq: newest(s)}].sort(bySeq)};
     case 'shown':
       return {...s, shown: Math.max(s.shown, e.seq)};
     case 'bye':

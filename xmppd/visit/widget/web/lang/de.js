@@ -47,6 +47,8 @@ export default {
   endYes: 'Beenden',
   endNo: 'Weiter chatten',
   rate: 'Wie war es?',
+  asked: 'Wir wüssten gern, wie es war.',
+  later: 'Jetzt nicht',
   star: '{n} von 5 Sternen',
   comment: 'Möchten Sie etwas hinzufügen?',
   rateSend: 'Bewertung senden',

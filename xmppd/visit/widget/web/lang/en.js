@@ -47,6 +47,8 @@ export default {
   endYes: 'End it',
   endNo: 'Go on chatting',
   rate: 'How was it?',
+  asked: 'We would like to know how it was.',
+  later: 'Not now',
   star: '{n} of 5 stars',
   comment: 'Anything to add?',
   rateSend: 'Send the rating',

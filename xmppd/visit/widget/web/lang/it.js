@@ -47,6 +47,8 @@ export default {
   endYes: 'Termina',
   endNo: 'Continua la chat',
   rate: 'Com’è andata?',
+  asked: 'Ci piacerebbe sapere com’è andata.',
+  later: 'Non ora',
   star: '{n} stelle su 5',
   comment: 'Vuoi aggiungere qualcosa?',
   rateSend: 'Invia la valutazione',
