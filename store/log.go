@@ -53,6 +53,7 @@ const (
 	KindMessageDelivered   Kind = 33
 	KindMessageRead        Kind = 34
 	KindAgentPaused        Kind = 38
+	KindVisitorBanned      Kind = 45
 )
 
 var events = map[Kind]string{
@@ -87,6 +88,7 @@ var events = map[Kind]string{
 	KindMessageDelivered:   "message.delivered",
 	KindMessageRead:        "message.read",
 	KindAgentPaused:        "agent.paused",
+	KindVisitorBanned:      "visitor.banned",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

@@ -96,7 +96,7 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 		return fmt.Errorf("restore sessions: %w", err)
 	}
 	if a.Support != nil {
-		if acct.support, err = newSupport(ctx, acct, *a.Support); err != nil {
+		if acct.support, err = newSupport(ctx, acct, &a); err != nil {
 			return fmt.Errorf("take up contacts: %w", err)
 		}
 	}

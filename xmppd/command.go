@@ -46,6 +46,7 @@ var commands = map[string]command{
 	"hold":     {"", "put it aside", (*order).hold},
 	"resume":   {"", "take it up again", (*order).resume},
 	"close":    {"[why]", "end it", (*order).close},
+	"ban":      {"time [why]", "end it, and hear no more of this visitor: 1h, 1d, 1w, 1mo", (*order).banVisitor},
 	"done":     {"", "nothing more to say about it", (*order).done},
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -62,6 +63,9 @@ type Account struct {
 	Auth   *auth.Account
 	// Support is how the account wants its visitors dealt with; nil if it has none.
 	Support *desk.Settings
+	// Ban keeps a contact's visitor from writing for a while, as an agent wants it who speaks from
+	// there. It is nil where nobody can be banned.
+	Ban func(ctx context.Context, agent store.AgentID, from netip.Addr, contact string, d time.Duration) error
 }
 
 // A Server holds connections and routes between them.

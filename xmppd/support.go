@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -20,6 +21,7 @@ import (
 type support struct {
 	account  *account
 	contacts *contact.Contacts
+	ban      func(ctx context.Context, agent store.AgentID, from netip.Addr, contact string, d time.Duration) error
 	host     string // the domain of contacts' addresses
 	end      context.CancelFunc
 
@@ -28,11 +30,11 @@ type support struct {
 }
 
 // newSupport takes up the account's contacts where they were left.
-func newSupport(ctx context.Context, a *account, settings desk.Settings) (*support, error) {
-	p := &support{account: a, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*receipts)}
+func newSupport(ctx context.Context, a *account, from *Account) (*support, error) {
+	p := &support{account: a, ban: from.Ban, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*receipts)}
 	var err error
 	p.contacts, err = contact.New(ctx, contact.Config{
-		Domain: a.domain, Store: a.store, Settings: settings, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,
+		Domain: a.domain, Store: a.store, Settings: *from.Support, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,
 	})
 	if err != nil {
 		return nil, err

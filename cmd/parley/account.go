@@ -13,6 +13,7 @@ import (
 	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/sqlite"
+	"parley.im/parley/xmppd/contact"
 )
 
 // idleAfter is when an account's files are closed for a while.
@@ -41,6 +42,7 @@ type account struct {
 	keys  *keys.Account
 	store store.Account
 	auth  *auth.Account
+	bans  *contact.Bans // nil without visitors
 
 	kept atomic.Int64 // how long what was said is kept in fact, in nanoseconds: its customer may have asked for less
 }
@@ -134,6 +136,11 @@ func (a *account) openAll(ctx context.Context) (err error) {
 	a.store = st
 	if a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now); err != nil {
 		return err
+	}
+	if a.conf.Visitors {
+		if a.bans, err = contact.OpenBans(ctx, st, a.inst.now); err != nil {
+			return err
+		}
 	}
 	return a.retain(ctx)
 }

@@ -70,7 +70,7 @@ func tunnel(t *testing.T) string {
 func TestAPIDocs(t *testing.T) {
 	t.Parallel()
 	needs(t, "bash", "curl", "openssl")
-	d := healthy(t)
+	d := visited(t)
 	started := time.Now().Unix()
 	eventually(t, "the second of the start is over: what is signed in it is refused", func() bool { return time.Now().Unix() > started })
 	d.say("anna", "ben", "one", "two")

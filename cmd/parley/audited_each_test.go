@@ -121,7 +121,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		must(t, "correct horse 42\n", "agent", "add", "-password-stdin", name+"@desk.example", "-config", config)
 	}
 	said(t, config, "anna", "ben", "<body>hello</body>", time.Now())
-	c := newChanging(t, config)
+	c := newChanging(t, config, "account.desk.visitors=true")
 	const desk = "/v1/accounts/desk/"
 	made := func(path, body string, v any) {
 		t.Helper()
@@ -186,6 +186,13 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"GET /v1/conversations/{conversation}/transcript", desk + "conversations/99/transcript", "", 404, "desk: transcript.get conversation/99 refused map[]"},
 		{"GET /v1/events", desk + "events", "", 200, "desk: events.list account/desk done map[]"},
 
+		{"GET /v1/bans", desk + "bans", "", 200, ""},
+		{"POST /v1/bans", desk + "bans", `{"visitor":"v_aaaaaaaaaaaaaaaaaaaaaaaa","for":"1d"}`, 201, "desk: ban.create visitor/v_aaaaaaaaaaaaaaaaaaaaaaaa done map[for:1d]"},
+		{"POST /v1/bans", desk + "bans", `{"address":"192.0.2.7","for":"1d"}`, 201, "desk: ban.create account/desk done map[for:1d]"},
+		{"POST /v1/bans", desk + "bans", `{"contact":"aaaaaaaaaa","for":"1d"}`, 404, "desk: ban.create contact/aaaaaaaaaa refused map[for:1d]"},
+		{"POST /v1/bans", desk + "bans", `{"contact":"aaaaaaaaaa","visitor":"v_x","for":"1d"}`, 422, "desk: ban.create account/desk refused map[]"},
+		{"DELETE /v1/bans/{ban}", desk + "bans/ban_NONE", "", 404, "desk: ban.delete ban/ban_NONE refused map[]"},
+
 		{"GET /v1/key", desk + "key", "", 404, ""}, // an operator has none
 		{"GET /v1/keys", desk + "keys", "", 200, ""},
 		{"POST /v1/keys", desk + "keys", `{"kind":"basic","role":"agent","scopes":["no:such"]}`, 422, "desk: key.create account/desk refused map[]"},
@@ -211,7 +218,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		if !strings.Contains(name, "audit") {
 			continue
 		}
-		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone"} {
+		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone", "192.0.2.7"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s holds %q", name, secret)
 			}

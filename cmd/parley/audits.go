@@ -24,7 +24,7 @@ func auditCommands() []command {
 	filters := []option{
 		{name: "since", value: "TIME", does: "from then on, such as 2026-11-27T09:30:00Z"},
 		{name: "until", value: "TIME", does: "before then"},
-		{name: "actor", value: "ACTOR", does: "only what operator, key or server did, or one of them, such as operator/1000"},
+		{name: "actor", value: "ACTOR", does: "only what operator, key, agent or server did, or one of them, such as operator/1000"},
 		{name: "action", value: "ACTION", does: "only this, such as agent.create, or a kind, such as webhook.*"},
 	}
 	return []command{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,6 +93,8 @@ func (l *listening) CredentialRevoked(account string, a store.Agent, _ int64) {
 func (l *listening) Sessions(string, store.Agent) []web.SessionInfo { return nil }
 
 func (l *listening) EndSession(string, store.Agent, string) bool { return false }
+
+func (l *listening) VisitorsWhence(string, store.ConversationID) []netip.Prefix { return nil }
 
 func (l *listening) WebhooksChanged(account string) { l.tell("webhooks of %s", account) }
 

@@ -47,6 +47,9 @@ var permitted = map[string]string{
 	"get-record":         "transcripts:read supervisor",
 	"get-transcript":     "transcripts:read supervisor",
 	"list-events":        "events:read supervisor",
+	"list-bans":          "bans:read supervisor",
+	"create-ban":         "bans:write supervisor",
+	"delete-ban":         "bans:write supervisor",
 	"list-keys":          "keys:read admin",
 	"create-key":         "keys:write admin",
 	"delete-key":         "keys:write admin",
@@ -65,6 +68,7 @@ var bodies = map[string]string{
 	"rotate-secret":     `{"overlap":"999h"}`,
 	"replay-webhook":    `{}`,
 	"create-key":        `{"scopes":["none:such"]}`,
+	"create-ban":        `{"for":"soon"}`,
 }
 
 // An apiRoute is a route of the API as its own description tells it.
@@ -103,7 +107,7 @@ func TestAPIPermissions(t *testing.T) {
 	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
-	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none"}
+	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "ban": "ban_none"}
 	routes := c.routes()
 	var ids []string
 	for _, r := range routes {
@@ -205,7 +209,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	if len(events.Items) == 0 {
 		t.Fatal("shop has no event")
 	}
-	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID}
+	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "ban": "ban_none"}
 	for _, r := range desk.routes() {
 		if !strings.Contains(r.path, "{") {
 			continue
@@ -214,7 +218,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 		if a.status != 404 {
 			t.Errorf("%s of another account: %d %s, want 404", r.id, a.status, a.body)
 		}
-		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none"}
+		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "ban": "ban_none"}
 		b := desk.send(desk.request(r.method, r.at(nowhere), bodies[r.id]))
 		for name, value := range theirs {
 			a.body = strings.ReplaceAll(a.body, value, nowhere[name])

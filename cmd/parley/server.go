@@ -255,7 +255,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 		s.log.Warn("agents need new passwords: see 'parley agent passwd'", "account", a.id, "agents", stale)
 	}
 	s.sayPolicy(ctx, a)
-	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support()}); err != nil {
+	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support(), Ban: s.agentBans(a)}); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
 	if err := s.letIn(ctx, a); err != nil {

@@ -41,7 +41,7 @@ func (s *server) letIn(ctx context.Context, a *account) error {
 		return nil
 	}
 	return s.visit.Add(ctx, visit.Account{
-		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget, a.conf.Desk.Agents),
+		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget, a.conf.Desk.Agents), Bans: a.bans,
 	})
 }
 

@@ -22,7 +22,7 @@ func (i *installation) newAPI() *web.API {
 }
 
 func (a *account) web() web.Account {
-	return web.Account{ID: a.id, Domain: a.domain, Sealed: a.conf.Sealed(), Store: a.store, Auth: a.auth}
+	return web.Account{ID: a.id, Domain: a.domain, Sealed: a.conf.Sealed(), Store: a.store, Auth: a.auth, Bans: a.bans}
 }
 
 // WebAccount is an account that is in operation.

@@ -24,6 +24,7 @@ const (
 const (
 	Operator = "operator" // a user of this machine, by number
 	Key      = "key"      // an API key, by its id
+	Agent    = "agent"    // an agent in her client, by her number
 	Server   = "server"   // itself
 )
 

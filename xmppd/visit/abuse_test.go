@@ -209,7 +209,7 @@ func TestBans(t *testing.T) {
 	mia := s.comes(is.Token, 0)
 	c, err := s.contacts.ByAddress(is.Contact.ID)
 	s.must(err)
-	s.must(s.server.Ban(t.Context(), "desk", c.ID, time.Hour, visit.BanAddress, visit.BanVisitor))
+	s.ban(is.Contact.ID, time.Hour, contact.BanAddress, contact.BanVisitor)
 	if code := mia.gone(); code != "banned" {
 		t.Errorf("who is banned hears %q", code)
 	}
@@ -247,17 +247,17 @@ func TestBans(t *testing.T) {
 		t.Errorf("somebody else gets %d %s", other.Status, other.Body)
 	}
 	s.comesFrom("192.0.2.1")
-	bans := s.server.Bans("desk")
+	bans := s.bans.List()
 	if len(bans) != 2 {
 		t.Fatalf("there are the bans %+v", bans)
 	}
 	for _, b := range bans {
-		s.must(s.server.Unban(t.Context(), "desk", b.ID))
+		s.must(s.bans.Remove(t.Context(), b.ID))
 	}
 	if refused() {
 		t.Error("who was let in again is refused")
 	}
-	s.must(s.server.Ban(t.Context(), "desk", c.ID, time.Hour, visit.BanVisitor))
+	s.ban(is.Contact.ID, time.Hour, contact.BanVisitor)
 	if !refused() {
 		t.Error("who was banned again gets in")
 	}
@@ -265,7 +265,7 @@ func TestBans(t *testing.T) {
 	if refused() {
 		t.Error("after its time the ban holds still")
 	}
-	if bans := s.server.Bans("desk"); len(bans) != 0 {
+	if bans := s.bans.List(); len(bans) != 0 {
 		t.Errorf("there are the bans %+v", bans)
 	}
 	text, err := s.store.Setting(t.Context(), "visit.bans")

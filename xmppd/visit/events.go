@@ -25,11 +25,11 @@ func bearer(r *http.Request) string {
 
 // asker is the contact that a request's token reaches.
 func (a *account) asker(r *http.Request) (*desk.Contact, error) {
-	if a.banned(BanAddress, network(a.server.cfg.ClientAddr(r)).String()) {
+	if a.banned(contact.BanAddress, contact.Network(a.server.cfg.ClientAddr(r)).String()) {
 		return nil, errBanned
 	}
 	c, err := a.reached(r.Context(), bearer(r))
-	if err == nil && a.banned(BanVisitor, c.Visitor) {
+	if err == nil && a.banned(contact.BanVisitor, c.Visitor) {
 		err = errBanned
 	}
 	return c, err
@@ -54,7 +54,7 @@ func (a *account) events(w http.ResponseWriter, r *http.Request) error {
 			return refusal{codeInvalid, "Last-Event-ID is the id of an event"}
 		}
 	}
-	where := network(a.server.cfg.ClientAddr(r))
+	where := contact.Network(a.server.cfg.ClientAddr(r))
 	leave, err := a.enter(where)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func (a *account) frames(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := a.server.crowd.mayAsk(network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
+	if err := a.server.crowd.mayAsk(contact.Network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
 		return err
 	}
 	t := a.talkOf(c)

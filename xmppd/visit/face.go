@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
 )
 
@@ -144,19 +145,22 @@ func untold(photo []byte) []byte {
 	}
 }
 
+// pictureHash is how much of a picture's hash its name has, in bytes.
+const pictureHash = 15
+
 // pictured names a picture: whose it is, and which.
 func pictured(agent store.AgentID, photo []byte) []byte {
 	sum := sha256.Sum256(photo)
-	return append(binary.BigEndian.AppendUint64(nil, uint64(agent)), sum[:idSize]...)
+	return append(binary.BigEndian.AppendUint64(nil, uint64(agent)), sum[:pictureHash]...)
 }
 
 // avatar answers GET avatars/…: nobody guesses such a name, and another picture has another one.
 func (a *account) avatar(w http.ResponseWriter, r *http.Request) error {
-	if err := a.server.crowd.mayAsk(network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
+	if err := a.server.crowd.mayAsk(contact.Network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
 		return err
 	}
 	name, ok := a.unsealed(toAvatar, r.PathValue("name"))
-	if !ok || len(name) != 8+idSize {
+	if !ok || len(name) != 8+pictureHash {
 		return errPicture
 	}
 	agent := store.AgentID(binary.BigEndian.Uint64([]byte(name)))

@@ -90,5 +90,5 @@ func (a *account) known(ctx context.Context, who Identity) (string, error) {
 	if p := a.server.cfg.People; p != nil {
 		return p.Know(ctx, a.ID, who)
 	}
-	return "p_" + idCode.EncodeToString(a.mac(toPerson, []byte(who.Subject))[:idSize]), nil
+	return contact.VisitorOf(contact.Known, a.mac(toPerson, []byte(who.Subject))), nil
 }

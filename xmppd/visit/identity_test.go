@@ -8,7 +8,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"parley.im/parley/store"
-	"parley.im/parley/xmppd/visit"
+	"parley.im/parley/xmppd/contact"
 )
 
 // What a shop signs of a visitor is taken, and nothing else.
@@ -92,9 +92,7 @@ func TestIdentity(t *testing.T) {
 
 	// Who is banned is so wherever they sign in.
 	banned := s.open(J{"identity": good(jwt.MapClaims{"sub": "customer-19"})})
-	b, err := s.contacts.ByAddress(banned.Contact.ID)
-	s.must(err)
-	s.must(s.server.Ban(t.Context(), "desk", b.ID, time.Hour, visit.BanVisitor))
+	s.ban(banned.Contact.ID, time.Hour, contact.BanVisitor)
 	s.comesFrom("198.51.100.7")
 	if is := s.do("POST", "contacts", J{"id": newID(), "identity": good(jwt.MapClaims{"sub": "customer-19"})}); is.Code != "banned" {
 		t.Errorf("who is banned gets %d %s", is.Status, is.Body)

@@ -47,20 +47,6 @@ type opened struct {
 	id      store.ConversationID
 }
 
-// network is an address as it is counted, and banned. All that can't be known are one.
-func network(addr netip.Addr) netip.Prefix {
-	addr = addr.Unmap().WithZone("")
-	bits := 32
-	if addr.Is6() {
-		bits = 64
-	}
-	p, err := addr.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
-}
-
 var (
 	errLines = later{refusal{codeLimit, "too many connections from where you are"}, 30 * time.Second}
 	errCrowd = later{refusal{codeUnavailable, "there is no room now; try again in a moment"}, 30 * time.Second}

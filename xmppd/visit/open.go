@@ -146,8 +146,8 @@ func (s *Server) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 
 // open answers POST contacts.
 func (a *account) open(w http.ResponseWriter, r *http.Request) error {
-	from := network(a.server.cfg.ClientAddr(r))
-	if a.banned(BanAddress, from.String()) {
+	from := contact.Network(a.server.cfg.ClientAddr(r))
+	if a.banned(contact.BanAddress, from.String()) {
 		return errBanned
 	}
 	body, err := a.server.body(w, r)
@@ -233,7 +233,7 @@ func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (openin
 		c.Visitor = a.stranger(w.Visitor)
 		is.Visitor = a.sealed(toVisitor, []byte(c.Visitor))
 	}
-	if a.banned(BanVisitor, c.Visitor) {
+	if a.banned(contact.BanVisitor, c.Visitor) {
 		return opening{}, errBanned
 	}
 	if !w.Form {

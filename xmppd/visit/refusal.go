@@ -108,8 +108,6 @@ func (s *Server) write(w http.ResponseWriter, r refusal, status int, wait time.D
 	json.NewEncoder(w).Encode(problem{status, http.StatusText(status), r.text, r.code}) // an error means that the visitor is gone
 }
 
-func isMissing(err error) bool { return errors.Is(err, store.ErrNotFound) }
-
 // refuse answers with an error.
 func (a *account) refuse(w http.ResponseWriter, err error) {
 	wait := time.Duration(0)

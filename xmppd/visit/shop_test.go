@@ -50,6 +50,7 @@ type shop struct {
 	store    store.Account
 	contacts *contact.Contacts
 	server   *visit.Server
+	bans     *contact.Bans
 	https    *httptest.Server
 	stop     func()
 
@@ -104,7 +105,9 @@ func (s *shop) start() {
 		},
 		Limits: s.limits, Now: s.now, Log: log,
 	})
-	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Settings: s.settings, Look: s.look}))
+	s.bans, err = contact.OpenBans(ctx, st, s.now)
+	s.must(err)
+	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Settings: s.settings, Look: s.look, Bans: s.bans}))
 	s.https = httptest.NewUnstartedServer(s.server)
 	s.https.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.https.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -146,6 +149,14 @@ func (s *shop) must(err error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+}
+
+// ban bans a contact's visitor.
+func (s *shop) ban(address string, d time.Duration, by ...contact.BanKind) {
+	s.t.Helper()
+	_, err := s.bans.AddContact(s.t.Context(), address, by, func(id store.ConversationID) []netip.Prefix { return s.server.Whence("desk", id) },
+		contact.BanWish{For: d})
+	s.must(err)
 }
 
 // agent adds an agent who takes contacts.

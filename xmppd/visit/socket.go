@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/panics"
 )
@@ -34,8 +35,8 @@ const (
 
 // socket answers GET socket: it is a WebSocket from there on, which no part of net/http is kept for.
 func (a *account) socket(w http.ResponseWriter, r *http.Request) error {
-	where := network(a.server.cfg.ClientAddr(r))
-	if a.banned(BanAddress, where.String()) {
+	where := contact.Network(a.server.cfg.ClientAddr(r))
+	if a.banned(contact.BanAddress, where.String()) {
 		return errBanned
 	}
 	if !slices.ContainsFunc(r.Header.Values("Sec-WebSocket-Protocol"), func(v string) bool {
@@ -111,7 +112,7 @@ func (c *caller) serve(where netip.Prefix) {
 		c.account.refused(err)
 		c.bye(byeRestart)
 		return
-	case c.account.banned(BanVisitor, is.Visitor):
+	case c.account.banned(contact.BanVisitor, is.Visitor):
 		c.bye(byeBanned)
 		return
 	}

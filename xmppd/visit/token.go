@@ -2,9 +2,7 @@ package visit
 
 import (
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
-	"encoding/base32"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
@@ -58,7 +56,6 @@ const tokenMax = 200
 const (
 	toContact = "contact" // a token
 	toVisitor = "visitor" // who somebody is who did not say it
-	toBan     = "ban"
 	toPerson  = "person"
 	toAvatar  = "avatar"
 )
@@ -91,19 +88,11 @@ func (a *account) reached(ctx context.Context, token string) (*desk.Contact, err
 	return c, nil
 }
 
-// idCode is how ids are written.
-var idCode = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
-
-// idSize is how much of a hash, or of chance, an id has, in bytes.
-const idSize = 15
-
 // stranger is the internal id of somebody who did not say who it is: the one that an earlier
 // contact has given, or a new one.
 func (a *account) stranger(known string) string {
-	if id, ok := a.unsealed(toVisitor, known); ok && strings.HasPrefix(id, "v_") {
+	if id, ok := a.unsealed(toVisitor, known); ok && strings.HasPrefix(id, contact.Stranger) {
 		return id
 	}
-	var random [idSize]byte
-	_, _ = rand.Read(random[:]) // it never fails
-	return "v_" + idCode.EncodeToString(random[:])
+	return contact.NewVisitor(contact.Stranger)
 }

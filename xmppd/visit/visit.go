@@ -41,6 +41,7 @@ type Account struct {
 	Contacts   *contact.Contacts
 	Settings   desk.Settings
 	Look       Look
+	Bans       *contact.Bans // nil has them opened here
 }
 
 // A Server answers visitors. It is safe for concurrent use.
@@ -86,7 +87,6 @@ type account struct {
 	log    *slog.Logger
 	key    []byte // what tokens are signed with
 	opened openings
-	bans   bans
 	faces  faces
 	lines  sync.WaitGroup
 
@@ -99,9 +99,6 @@ type account struct {
 	ended bool
 }
 
-// keySize is that of the account's secret, in bytes: as large as what HMAC makes of it.
-const keySize = 32
-
 // Add takes an account's visitors in.
 func (s *Server) Add(ctx context.Context, a Account) error {
 	n := &account{
@@ -109,11 +106,13 @@ func (s *Server) Add(ctx context.Context, a Account) error {
 		talks: make(map[store.ConversationID]*talk), fresh: make(map[store.ConversationID]time.Time),
 	}
 	var err error
-	if n.key, err = a.Store.Secret(ctx, "visitor", keySize); err != nil {
+	if n.key, err = a.Store.Secret(ctx, "visitor", contact.VisitorKeySize); err != nil {
 		return fmt.Errorf("read the secret of visitors' tokens: %w", err)
 	}
-	if err := n.readBans(ctx); err != nil {
-		return err
+	if n.Bans == nil {
+		if n.Bans, err = contact.OpenBans(ctx, a.Store, s.cfg.Now); err != nil {
+			return err
+		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,6 +120,7 @@ func (s *Server) Add(ctx context.Context, a Account) error {
 		return errors.New("visitors of account " + a.ID + " are let in already, or none are any more")
 	}
 	s.accounts[a.ID] = n
+	n.Bans.Listen(n.cutBanned)
 	return nil
 }
 

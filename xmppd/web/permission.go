@@ -93,6 +93,10 @@ var permissions = map[string]permission{
 
 	"list-events": {"events:read", Supervisor, true},
 
+	"list-bans":  {"bans:read", Supervisor, false},
+	"create-ban": {"bans:write", Supervisor, true},
+	"delete-ban": {"bans:write", Supervisor, true},
+
 	"list-keys":  {"keys:read", Admin, false},
 	"create-key": {"keys:write", Admin, true},
 	"delete-key": {"keys:write", Admin, true},

@@ -13,6 +13,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 )
 
 // An Account is an account as the API works on it.
@@ -21,6 +22,7 @@ type Account struct {
 	Sealed     bool // what it keeps is encrypted
 	Store      store.Account
 	Auth       *auth.Account
+	Bans       *contact.Bans // of its visitors; nil where it has none
 }
 
 // An Installation knows the accounts.
@@ -59,6 +61,8 @@ type Live interface {
 	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
 	// token.
 	WebhooksChanged(account string)
+	// VisitorsWhence is where a contact's visitor writes from, as far as that is known.
+	VisitorsWhence(account string, id store.ConversationID) []netip.Prefix
 }
 
 // A Deed is what somebody did, for the audit log.
@@ -125,6 +129,7 @@ func New(cfg Config) *API {
 	a.conversationRoutes()
 	a.eventRoutes()
 	a.keyRoutes()
+	a.banRoutes()
 	a.settingsRoutes()
 	a.finish()
 	return a
