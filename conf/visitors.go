@@ -113,6 +113,9 @@ type Widget struct {
 	Languages []string `toml:"languages" default:"['en', 'it', 'de']"`
 	// Whether visitors see what agents have put in their cards: a nickname or name, and a picture.
 	Cards bool `toml:"cards" default:"true"`
+	// Where visitors may have their conversations mailed to, if there is [mail]: "known", the address that they, or whoever vouches for
+	// them, gave before; "any"; "off", nowhere.
+	Transcript string `toml:"transcript" default:"'known'" one:"off known any"`
 	// What visitors are asked before they write.
 	Fields []Field `toml:"field"`
 }

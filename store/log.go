@@ -49,6 +49,7 @@ const (
 	KindContactClosed      Kind = 28
 	KindContactFinalized   Kind = 29
 	KindContactRated       Kind = 30
+	KindTranscriptSent     Kind = 31
 	KindOfflineMessage     Kind = 32
 	KindMessageDelivered   Kind = 33
 	KindMessageRead        Kind = 34
@@ -84,6 +85,7 @@ var events = map[Kind]string{
 	KindContactClosed:      "contact.closed",
 	KindContactFinalized:   "contact.finalized",
 	KindContactRated:       "contact.rated",
+	KindTranscriptSent:     "transcript.sent",
 	KindOfflineMessage:     "offline_message.created",
 	KindMessageDelivered:   "message.delivered",
 	KindMessageRead:        "message.read",

@@ -32,22 +32,23 @@ type command struct {
 
 // commands are those of contacts, by name.
 var commands = map[string]command{
-	"accept":   {"", "take this chat", (*order).accept},
-	"decline":  {"[why]", "leave it to others", (*order).decline},
-	"info":     {"", "what is known of the visitor", (*order).info},
-	"history":  {"[n]", "the last messages of this chat", (*order).history},
-	"note":     {"text", "a note that only agents see", (*order).note},
-	"set":      {"field [value]", "what you have learned of the visitor", (*order).set},
-	"tag":      {"tag", "what this chat is about; -tag takes it away", (*order).tag},
-	"transfer": {"@agent|#group [note]", "ask others to take it over", (*order).transfer},
-	"back":     {"", "keep it after all, while nobody has taken it over", (*order).back},
-	"invite":   {"@agent", "have a colleague join you", (*order).invite},
-	"leave":    {"", "give it to another agent, or leave it as a guest", (*order).leave},
-	"hold":     {"", "put it aside", (*order).hold},
-	"resume":   {"", "take it up again", (*order).resume},
-	"close":    {"[why]", "end it", (*order).close},
-	"ban":      {"time [why]", "end it, and hear no more of this visitor: 1h, 1d, 1w, 1mo", (*order).banVisitor},
-	"done":     {"", "nothing more to say about it", (*order).done},
+	"accept":     {"", "take this chat", (*order).accept},
+	"decline":    {"[why]", "leave it to others", (*order).decline},
+	"info":       {"", "what is known of the visitor", (*order).info},
+	"history":    {"[n]", "the last messages of this chat", (*order).history},
+	"note":       {"text", "a note that only agents see", (*order).note},
+	"set":        {"field [value]", "what you have learned of the visitor", (*order).set},
+	"tag":        {"tag", "what this chat is about; -tag takes it away", (*order).tag},
+	"transfer":   {"@agent|#group [note]", "ask others to take it over", (*order).transfer},
+	"back":       {"", "keep it after all, while nobody has taken it over", (*order).back},
+	"invite":     {"@agent", "have a colleague join you", (*order).invite},
+	"leave":      {"", "give it to another agent, or leave it as a guest", (*order).leave},
+	"hold":       {"", "put it aside", (*order).hold},
+	"resume":     {"", "take it up again", (*order).resume},
+	"close":      {"[why]", "end it", (*order).close},
+	"ban":        {"time [why]", "end it, and hear no more of this visitor: 1h, 1d, 1w, 1mo", (*order).banVisitor},
+	"transcript": {"", "mail the visitor what was said, to the address that is known", (*order).transcript},
+	"done":       {"", "nothing more to say about it", (*order).done},
 }
 
 // command does what an agent has typed, without the '!'. The visitor never hears of it.
@@ -132,6 +133,27 @@ func (o *order) close() (string, error) {
 
 func (o *order) done() (string, error) {
 	return "", wait(func(done desk.Done) { o.support.contacts.Finish(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) transcript() (string, error) {
+	if err := o.mine(); err != nil {
+		return "", err
+	}
+	send := o.server.config.Transcript
+	switch {
+	case o.args != "":
+		return "It goes to the address that is known of the visitor, and to no other: !transcript", nil
+	case send == nil:
+		return "No mail is sent here.", nil
+	}
+	o.server.wg.Go(func() { // ends when the mail server has answered, or is given up
+		said := "The transcript is sent."
+		if err := send(context.Background(), o.agent.account.id, o.contact.Address, o.agent.id); err != nil {
+			said = "The transcript is not sent: " + im.OneLine(err.Error(), maxField) + "."
+		}
+		o.agent.hear(o.support.says(o.contact, o.agent, said))
+	})
+	return "It is on its way; you are told when the mail server has it.", nil
 }
 
 func (o *order) back() (string, error) {

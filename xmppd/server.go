@@ -34,6 +34,9 @@ type Config struct {
 	PasswordChange bool
 	Log            *slog.Logger
 	LogWire        bool // at debug level, log the XML of stanzas too, with what people say blanked
+	// Transcript mails what was said in a visitor's contact, by its address, to that visitor, as an agent asks for it. Its error is for her. It
+	// may be nil.
+	Transcript func(ctx context.Context, account, address string, agent store.AgentID) error
 	// Challenge, if set, is the certificate that proves to an authority that a name is
 	// ours (RFC 8737). It is shown to nobody else, and only where HTTPS is spoken.
 	Challenge func(*tls.ClientHelloInfo) (*tls.Certificate, error)

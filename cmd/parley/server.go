@@ -132,6 +132,9 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 	if s.acme != nil {
 		c.Challenge = s.acme.manager.GetCertificate
 	}
+	c.Transcript = func(ctx context.Context, account, address string, agent store.AgentID) error {
+		return s.visit.SendTranscript(ctx, account, address, agent)
+	}
 	s.xmpp = xmppd.New(c)
 	s.passwordChange = f.Auth.PasswordChange
 	s.watch = newCertificateWatch(s)
@@ -149,7 +152,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 
 	// Webhooks, visitors, and then the accounts, each with its store.
 	s.hooks = hook.New(s.hookConfig(f, w))
-	s.visit = newVisit(s.inst, f, s.log)
+	s.visit = newVisit(s.inst, f, transcripts(mail), s.log)
 	for _, a := range s.inst.list() {
 		if err := s.start(ctx, a); err != nil {
 			return err

@@ -2,18 +2,21 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	_ "time/tzdata" // for machines that have none: business hours have a time zone
 
 	"parley.im/parley/conf"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/visit"
 	"parley.im/parley/xmppd/visit/widget"
 )
 
 // newVisit lets visitors in, of accounts that are added later.
-func newVisit(inst *installation, f *conf.File, log *slog.Logger) *visit.Server {
+func newVisit(inst *installation, f *conf.File, mail visit.Mail, log *slog.Logger) *visit.Server {
 	l := f.Visitors
 	return visit.New(visit.Config{
 		ClientAddr: inst.clientAddr, Elsewhere: leavePlacesOf,
@@ -21,8 +24,22 @@ func newVisit(inst *installation, f *conf.File, log *slog.Logger) *visit.Server 
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, OpensPerMinute: l.OpensPerMinute,
 			ContactsPerAddress: l.ContactsPerAddress, ContactsPerAccount: l.ContactsPerAccount,
 		},
-		Now: inst.now, Log: log,
+		Mail: mail, Now: inst.now, Log: log,
 	})
+}
+
+// transcripts go to visitors through the mail server that operators have their mail from; nil without one.
+func transcripts(c notify.Config) visit.Mail {
+	if c.Server == "" {
+		return nil
+	}
+	return func(ctx context.Context, to, subject, text string) error {
+		err := notify.Deliver(ctx, &c, to, notify.Mail{Subject: subject, Text: text})
+		if errors.Is(err, notify.ErrRefused) {
+			return fmt.Errorf("%w: %w", visit.ErrAddress, err)
+		}
+		return err
+	}
 }
 
 // support is how an account wants visitors dealt with; nil if it has none.
@@ -47,7 +64,7 @@ func (s *server) letIn(ctx context.Context, a *account) error {
 
 // lookOf is what an account's visitors see.
 func lookOf(w *conf.Widget, agents []conf.Skilled) visit.Look {
-	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string), Names: make(map[string]string), NoCards: !w.Cards}
+	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string), Names: make(map[string]string), NoCards: !w.Cards, Transcript: w.Transcript}
 	for _, g := range agents {
 		l.Names[g.Name] = g.Shown
 	}

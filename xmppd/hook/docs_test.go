@@ -64,6 +64,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 		about(store.KindMessageRead, "active", `"by":"visitor","up_to":11`),
 		about(store.KindContactClosed, "closed", `"by":"visitor","reason":"left"`),
 		about(store.KindContactRated, "closed", `"by":"visitor","note":"Very kind"`),
+		about(store.KindTranscriptSent, "closed", `"by":"visitor"`),
 		about(store.KindContactFinalized, "finalized", `"person":{"name":"Mia Rossi","lang":"it"},"by":"system"`),
 	}
 	paused := event(store.KindAgentPaused, `{"agent":{"jid":"anna@desk.example"},"reason":"forced"}`)

@@ -125,6 +125,24 @@ func Send(ctx context.Context, c *Config, m Mail) error {
 	return nil
 }
 
+// ErrRefused says that the mail server will never take this mail.
+var ErrRefused = errors.New("it does not take this mail")
+
+// Deliver is Send to somebody who is no operator. Its errors, which are for the log, do not name that person.
+func Deliver(ctx context.Context, c *Config, to string, m Mail) error {
+	one := *c
+	one.To = []string{to}
+	err := Send(ctx, &one, m)
+	if e, ok := errors.AsType[*mail.SendError](err); ok {
+		why := fmt.Errorf("it answers %d", e.ErrorCode())
+		if final(err) {
+			why = fmt.Errorf("%w and answers %d", ErrRefused, e.ErrorCode())
+		}
+		return fmt.Errorf("mail server %s: %w", c.Server, why)
+	}
+	return err
+}
+
 // final says whether the server will never take this mail (RFC 5321 §4.2.1).
 func final(err error) bool {
 	e, ok := errors.AsType[*mail.SendError](err)

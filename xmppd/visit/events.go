@@ -151,6 +151,10 @@ func (a *account) frames(w http.ResponseWriter, r *http.Request) error {
 		if err := a.Contacts.RateLate(r.Context(), c.Address, desk.Rating{Stars: f.Stars, Comment: f.Comment}); err != nil {
 			return err
 		}
+	case "transcript":
+		if err := a.sendTranscript(r.Context(), c, &applicant{by: desk.Visitor, email: f.Email}); err != nil {
+			return err
+		}
 	default:
 		if _, err := contact.Wait(func(done desk.Done) { t.does(&f, done) }); err != nil {
 			return err

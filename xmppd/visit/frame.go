@@ -3,6 +3,7 @@ package visit
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -18,6 +19,7 @@ type asked struct {
 	Seq     int64             `json:"seq"` // read, received
 	Name    string            `json:"name"`
 	Fields  map[string]string `json:"fields"` // submit
+	Email   string            `json:"email"`  // transcript
 	Stars   int               `json:"stars"`  // rate
 	Comment string            `json:"comment"`
 }
@@ -65,6 +67,10 @@ func parse(data []byte) (f asked, err error) {
 			err = refusalf(codeTooLong, "a comment has at most %d characters", valueMax)
 		}
 	case "typing", "close", "ping":
+	case "transcript":
+		if f.Email = strings.TrimSpace(f.Email); f.Email != "" && !isEmail(f.Email) {
+			err = refusal{codeInvalid, "that is no e-mail address"}
+		}
 	default:
 		f.Type = cut(oneLine(f.Type), nameMax)
 		err = refusal{codeInvalid, "there is no such frame"}
@@ -120,6 +126,7 @@ type Contact struct {
 	Wait     int    `json:"wait,omitempty"`     // how long that will take, in seconds
 	Outcome  string `json:"outcome,omitempty"`
 	Rating   int    `json:"rating,omitempty"` // the stars that the visitor has given
+	Mail     string `json:"mail,omitempty"`   // where a transcript may go to, for the eye only
 }
 
 type who struct {

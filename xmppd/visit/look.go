@@ -14,6 +14,8 @@ type Look struct {
 	Colours   map[string]string
 	Languages []string // BCP 47 tags, the first where no other is wanted
 
+	Transcript string // "any", "known" or "off": where transcripts may be mailed to
+
 	Names   map[string]string // what agents are called, by their own names
 	NoCards bool              // what agents say of themselves is not shown
 }
@@ -35,10 +37,15 @@ func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 		Form      []Field           `json:"form"`
 		Colours   map[string]string `json:"colours"`
 		Languages []string          `json:"languages"`
+		// Where a visitor may have a transcript sent to: "any" address, or the one that is "known".
+		Transcript string `json:"transcript,omitempty"`
 	}{Open: a.Settings.Hours.Open(now), Form: a.Look.Form, Colours: a.Look.Colours, Languages: a.Look.Languages}
 	if opens := a.Settings.Hours.Opens(now); !is.Open && !opens.IsZero() {
 		opens = opens.UTC()
 		is.Opens = &opens
+	}
+	if a.mails() {
+		is.Transcript = a.Look.Transcript
 	}
 	if is.Form == nil {
 		is.Form = []Field{}

@@ -34,6 +34,7 @@ const (
 	codeClosed      = "closed"      // the contact is over
 	codeNotNow      = "not_now"     // not in the state that it is in
 	codeConflict    = "conflict"    // an id that was used for something else
+	codeAddress     = "address"     // not an address that it may be sent to
 	codeMissing     = "missing"     // a field that must be filled in is not
 	codeUnavailable = "unavailable" // try again
 )
@@ -41,7 +42,7 @@ const (
 var statuses = map[string]int{
 	codeInvalid: http.StatusUnprocessableEntity, codeEmpty: http.StatusUnprocessableEntity, codeTooLong: http.StatusUnprocessableEntity,
 	codeMissing: http.StatusUnprocessableEntity, codeIdentity: http.StatusUnprocessableEntity,
-	codeUnknown: http.StatusNotFound, codeToken: http.StatusUnauthorized, codeOrigin: http.StatusForbidden, codeBanned: http.StatusForbidden,
+	codeUnknown: http.StatusNotFound, codeToken: http.StatusUnauthorized, codeOrigin: http.StatusForbidden, codeAddress: http.StatusForbidden, codeBanned: http.StatusForbidden,
 	codeLimit: http.StatusTooManyRequests, codeClosed: http.StatusConflict, codeNotNow: http.StatusConflict, codeConflict: http.StatusConflict,
 	codeUnavailable: http.StatusServiceUnavailable,
 }

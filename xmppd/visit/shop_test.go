@@ -41,6 +41,7 @@ type shop struct {
 	limits   visit.Limits
 	settings desk.Settings
 	look     visit.Look
+	mail     visit.Mail
 	now      func() time.Time
 	brief    time.Duration // what net/http gives a request, and an answer; 0 is all time
 	http2    bool
@@ -103,7 +104,7 @@ func (s *shop) start() {
 			defer s.mu.Unlock()
 			return s.from
 		},
-		Limits: s.limits, Now: s.now, Log: log,
+		Limits: s.limits, Mail: s.mail, Now: s.now, Log: log,
 	})
 	s.bans, err = contact.OpenBans(ctx, st, s.now)
 	s.must(err)

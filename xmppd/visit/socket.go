@@ -222,6 +222,8 @@ func (c *caller) take(f *asked, err error) {
 		l.tell((&frame{Type: "pong"}).bytes())
 	case f.Type == "say":
 		l.say(f)
+	case f.Type == "transcript":
+		l.tell(errorFrame(f, refusal{codeNotNow, "a transcript is asked for with POST frames, since sending it takes its time"}))
 	default:
 		l.talk.does(f, func(_ *desk.Change, err error) {
 			if err != nil {

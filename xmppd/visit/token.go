@@ -58,6 +58,7 @@ const (
 	toVisitor = "visitor" // who somebody is who did not say it
 	toPerson  = "person"
 	toAvatar  = "avatar"
+	toMail    = "mail"
 )
 
 // token is what reaches the contact of that address, and nothing else.

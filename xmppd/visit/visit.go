@@ -30,6 +30,7 @@ type Config struct {
 	// People makes internal ids of those whom a shop vouches for. Nil is an id made of the shop's
 	// own name for them, by the account's secret.
 	People People
+	Mail   Mail // nil is none
 	Now    func() time.Time
 	Log    *slog.Logger
 }
@@ -54,6 +55,7 @@ type Server struct {
 	wheel wheel
 	mux   *http.ServeMux
 	large chan struct{} // a place for each frame that takes much memory
+	posts chan struct{} // a place for each mail on its way
 
 	writeTime time.Duration
 
@@ -72,7 +74,7 @@ type Stats struct {
 func New(c Config) *Server {
 	s := &Server{
 		cfg: c, log: c.Log, crowd: crowd{limits: c.Limits, all: make(map[netip.Prefix]*guest)},
-		large: make(chan struct{}, largeAtOnce), accounts: make(map[string]*account),
+		large: make(chan struct{}, largeAtOnce), posts: make(chan struct{}, postsAtOnce), accounts: make(map[string]*account),
 		writeTime: writeTime,
 	}
 	s.wheel.init()
@@ -88,6 +90,9 @@ type account struct {
 	key    []byte // what tokens are signed with
 	opened openings
 	faces  faces
+	posted posted
+	going  context.Context // ends when the account does
+	gone   context.CancelFunc
 	lines  sync.WaitGroup
 
 	places sync.Mutex // guards queue
@@ -105,6 +110,7 @@ func (s *Server) Add(ctx context.Context, a Account) error {
 		Account: a, server: s, log: s.log.With("account", a.ID), opened: newOpenings(), queue: newQueue(),
 		talks: make(map[store.ConversationID]*talk), fresh: make(map[store.ConversationID]time.Time),
 	}
+	n.going, n.gone = context.WithCancel(context.Background())
 	var err error
 	if n.key, err = a.Store.Secret(ctx, "visitor", contact.VisitorKeySize); err != nil {
 		return fmt.Errorf("read the secret of visitors' tokens: %w", err)
@@ -151,6 +157,7 @@ func (s *Server) Close() {
 }
 
 func (a *account) end() {
+	a.gone()
 	a.mu.Lock()
 	a.ended = true
 	for _, t := range a.talks {
