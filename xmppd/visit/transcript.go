@@ -42,7 +42,7 @@ var (
 	errNoEmail   = refusal{codeAddress, "no e-mail address is known that it could be sent to"}
 	errNotOwn    = refusal{codeAddress, "it is sent to the address that was given before, and to no other"}
 	errRefused   = refusal{codeInvalid, "the mail server does not take mail for that address"}
-	errOftenSent = refusal{codeLimit, "it was sent often enough"}
+	errOftenSent = later{refusal{codeLimit, "it was sent often enough"}, 24 * time.Hour}
 	errPosts     = later{refusal{codeLimit, "too many are sent at the moment; try again in a few minutes"}, 5 * time.Minute}
 	errPost      = later{refusal{codeUnavailable, "it can't be sent now; try again in a moment"}, time.Minute}
 )

@@ -81,7 +81,8 @@ func begin(t *testing.T, s *shop, p *chromium.Tab, text string) {
 
 // keyboard never touches the mouse.
 func keyboard(t *testing.T, b *chromium.Browser) {
-	s := newShop(t, `data-colour="#0b6e4f" data-group="sales"`, frame{"form": []frame{{"name": "name", "label": "Your name"}, {"name": "email", "label": frame{"en": "Your e-mail", "de": "Ihre E-Mail"}, "type": "email", "required": true}}})
+	s := newShop(t, `data-colour="#0b6e4f" data-group="sales"`, frame{"form": []frame{{"name": "name", "label": "Your name"}, {"name": "email", "label": frame{"en": "Your e-mail", "de": "Ihre E-Mail"}, "type": "email", "required": true}}, "transcript": "known"})
+	s.mail = "m…@home.example"
 	p := b.Open(t, 1100, 760, false)
 	p.Visit(s.url + "/lamps?colour=red#top")
 	p.Button("Open the chat", false)
@@ -186,6 +187,7 @@ func keyboard(t *testing.T, b *chromium.Browser) {
 	p.Shows("The chat cannot be reached. Please try again.")
 	s.tell(frame{"type": "bye", "code": "closed"}) // and the connection ends
 	p.In("document.querySelector('#comment').value = 'Quick!'")
+	p.Await("(({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(document.querySelector('#log'))")
 	p.Picture("rating")
 	p.In("document.querySelector('#rated').focus()")
 	p.Press("Enter")
@@ -193,6 +195,12 @@ func keyboard(t *testing.T, b *chromium.Browser) {
 	p.Shows("Thank you!")
 	p.Await("document.querySelector('#rating').hidden")
 	p.Await(focus + " === 'anew'")
+	p.Shows("It goes to m…@home.example.")
+	p.Picture("copy-known")
+	p.Press("Shift+Tab", "Enter")
+	s.hears("transcript", frame{"email": ""})
+	p.Shows("The chat is on its way to you by e-mail.")
+	p.Await("document.querySelector('#copy').hidden && " + focus + " === 'anew'")
 	p.Press("Enter")
 	p.Await(field + " === 'name'")
 }
@@ -316,7 +324,7 @@ func blocked(t *testing.T, b *chromium.Browser) {
 
 // phone is a small screen, in the dark.
 func phone(t *testing.T, b *chromium.Browser) {
-	s := newShop(t, `data-lang="de"`, frame{"colours": frame{"accent": "#ffd166"}}) // so bright that black is on it
+	s := newShop(t, `data-lang="de"`, frame{"colours": frame{"accent": "#ffd166"}, "transcript": "any"}) // so bright that black is on it
 	p := b.Open(t, 390, 844, true)
 	p.Visit(s.url)
 	p.Button("Chat öffnen", false)
@@ -349,6 +357,17 @@ func phone(t *testing.T, b *chromium.Browser) {
 	p.Await("document.querySelector('#rating').hidden && document.querySelector('#anew').hidden && !document.querySelector('#composer').hidden")
 	s.says("Jürgen", "Gern!")
 	p.Await("document.querySelector('#over').hidden")
+	s.becomes("closed", "Jürgen")
+	p.Await("!document.querySelector('#mine').hidden && document.querySelector('#rating').hidden")
+	p.In("document.querySelector('#email').focus()")
+	p.Write("nobody@home.example")
+	p.Press("Enter")
+	p.Shows("An diese Adresse kann keine E-Mail gesendet werden.")
+	p.Picture("phone-copy")
+	p.In("document.querySelector('#email').value = 'mia@home.example'")
+	p.Press("Enter")
+	s.hears("transcript", frame{"email": "mia@home.example"})
+	p.Shows("Der Chat ist per E-Mail zu Ihnen unterwegs.")
 	for _, x := range p.Things(p.Session) { // what is behind is out of reach
 		if x.Role == "link" {
 			t.Errorf("behind the chat there is %+v", x)

@@ -27,6 +27,7 @@ type counter struct {
 	config frame // what is not as usual
 
 	mu      sync.Mutex
+	mail    string        // where a copy can go to
 	changed chan struct{} // closed, and made anew, with each change
 	opened  []frame       // what contacts were asked for
 	log     []frame       // what has a number
@@ -163,6 +164,11 @@ func (c *counter) routes(mux *http.ServeMux) {
 			http.Error(w, "{}", http.StatusForbidden)
 			return
 		}
+		if f["email"] == "nobody@home.example" {
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			json.NewEncoder(w).Encode(frame{"code": "invalid", "detail": "the mail server does not take mail for that address"})
+			return
+		}
 		if f["comment"] == "not now" {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			json.NewEncoder(w).Encode(frame{"code": "unavailable", "detail": "this can't be kept now; try again in a moment"})
@@ -253,7 +259,9 @@ func (c *counter) join(after int) *line {
 	l := &line{out: make(chan frame, 1000), gone: make(chan struct{})}
 	c.change(func() {
 		c.hellos = append(c.hellos, after)
-		l.out <- frame{"type": "welcome", "contact": c.contact()}
+		is := maps.Clone(c.contact())
+		is["mail"] = c.mail
+		l.out <- frame{"type": "welcome", "contact": is}
 		for _, f := range c.log[min(after, len(c.log)):] {
 			l.out <- f
 		}

@@ -2,6 +2,7 @@
 import {$, portrait} from './dom.js';
 import {format, inkOn, parse, readable, usual} from './colour.js';
 import {Composer} from './composer.js';
+import {Copy} from './copy.js';
 import {Host} from './host.js';
 import {isolated, Log, plain} from './log.js';
 import {Rating} from './rating.js';
@@ -72,6 +73,7 @@ function label() {
 const log = new Log($('log'), text, (item) => say(item.text, item.id));
 const start = new Start(config, text, begin);
 const rating = new Rating(text, rate);
+const copy = new Copy(text, config.transcript, (email) => post({type: 'transcript', email}, {invalid: 'badEmail'}));
 new Composer((said) => say(said, random()), (on) => link?.send({type: 'typing', on}));
 
 // begin opens a contact, and answers what was wrong.
@@ -129,12 +131,12 @@ function write(said, id) {
 }
 
 // post asks for something by itself, since a connection ends with the conversation. It answers what was wrong.
-async function post(frame) {
+async function post(frame, words = {}) {
   try {
     const answer = await fetch(base + 'frames', {method: 'POST', body: JSON.stringify(frame), headers: {'Content-Type': 'application/json', Authorization: 'Bearer ' + keep.get()?.token}});
     if (answer.ok) return '';
     const got = await answer.json();
-    return reason(got.code || String(answer.status), got.detail, Number(answer.headers.get('Retry-After')));
+    return words[got.code] ? text.say(words[got.code]) : reason(got.code || String(answer.status), got.detail, Number(answer.headers.get('Retry-After')));
   } catch {
     return text.say('unreachable');
   }
@@ -160,6 +162,7 @@ function anew() {
   state = st.fresh();
   log.clear();
   rating.clear();
+  copy.clear();
   $('thanks').textContent = '';
   draw();
   focus();
@@ -207,6 +210,7 @@ function draw() {
   $('end').hidden = !contact || over || !!state.bye;
   const met = state.items.some((i) => i.from?.kind === 'agent');
   $('rating').hidden = !(asked || (over && met && !keep.get()?.rated && !contact?.rating && state.bye !== 'expired'));
+  copy.draw(over && met && state.bye !== 'expired', contact?.mail);
   set($('title'), agent || text.say('title'));
   portrait($('face'), agent, contact?.agent?.avatar);
   const line = !contact ? (config.open === false ? 'offline' : 'online') : over ? 'expired' : st.waiting(state) ? 'waiting' : contact.state === 'offline' ? 'offline' : '';

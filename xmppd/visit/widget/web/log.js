@@ -12,8 +12,12 @@ export class Log {
   constructor(list, text, again) {
     Object.assign(this, {list, text, again});
     // Whoever reads the end goes on to do so, whatever comes beneath or is said.
-    list.addEventListener('scroll', () => (this.atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40));
-    new ResizeObserver(() => this.atEnd && this.end()).observe(list);
+    let height = 0; // a list that has just become smaller was not scrolled by anybody
+    list.addEventListener('scroll', () => list.clientHeight === height && (this.atEnd = list.scrollHeight - list.scrollTop - height < 40));
+    new ResizeObserver(() => {
+      height = list.clientHeight;
+      if (this.atEnd) this.end();
+    }).observe(list);
   }
 
   draw(s) {

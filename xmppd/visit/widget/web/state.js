@@ -49,8 +49,8 @@ export function reduce(s, e) {
     case 'error':
       return e.id ? {...s, items: s.items.map((i) => (i.id === e.id ? {...i, failed: e.text || ''} : i))} : s;
     case 'state':
-      // The place in the queue is told apart, and only when it is another.
-      return {...s, contact: {position: s.contact?.position, wait: s.contact?.wait, ...e.contact}, before: e.contact, typing: null, items: [...s.items, ...noted(s.before, e)].sort(bySeq)};
+      // The place in the queue is told apart, and only when it is another; where a copy can go to, in the beginning.
+      return {...s, contact: {position: s.contact?.position, wait: s.contact?.wait, mail: s.contact?.mail, ...e.contact}, before: e.contact, typing: null, items: [...s.items, ...noted(s.before, e)].sort(bySeq)};
     case 'queue':
       return {...s, contact: {...s.contact, position: e.position, wait: e.wait}};
     case 'typing':
