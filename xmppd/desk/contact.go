@@ -47,6 +47,7 @@ type Contact struct {
 	Letter  bool    `json:",omitempty"` // ... though the visitor had something to say
 	Outcome Outcome `json:",omitempty"` // what it came to, once it is closed
 	Rating  *Rating `json:",omitempty"` // what the visitor thought of it
+	Ratings int     `json:",omitempty"` // how often that was said
 	Said    Count   // as of this version
 }
 

@@ -403,6 +403,16 @@ func TestRating(t *testing.T) {
 	if err != nil || ch.Was != last || ch.Is.State != Finalized || ch.Is.Rating.Stars != 5 || !ch.Is.Final.Equal(last.Final) || !ch.Is.Ended.Equal(last.Ended) {
 		t.Errorf("rated when it is finalized: %+v, %v", ch, err)
 	}
+	many := 3 // so far
+	for c := ch.Is; err == nil && many < 20; many++ {
+		if ch, err = c.Rated(Rating{Stars: 1 + many%2}, b.now); err == nil {
+			c = ch.Is
+		}
+	}
+	if err != ErrNotNow || many != 11 {
+		t.Errorf("the %d. rating: %v", many, err)
+	}
+	ch, _ = last.Rated(Rating{Stars: 5}, b.now)
 	if again, err := ch.Is.Rated(Rating{Stars: 5}, b.now); again != nil || err != nil {
 		t.Errorf("the same again is %+v, %v", again, err)
 	}

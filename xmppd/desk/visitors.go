@@ -151,16 +151,21 @@ func (c *Contact) Rated(r Rating, now time.Time) (*Change, error) {
 	return ch, nil
 }
 
+// maxRatings is how often somebody may think better of it: each time is an event.
+const maxRatings = 10
+
 func (ch *Change) rated(r Rating, now time.Time) error {
 	switch c := ch.Is; {
 	case c.Accepted.IsZero():
 		return ErrNotNow
 	case c.Rating != nil && *c.Rating == r:
 		return nil
+	case c.Ratings >= maxRatings:
+		return ErrNotNow
 	}
 	n, err := ch.Is.next(change, now)
 	if err == nil {
-		n.Rating = &r
+		n.Rating, n.Ratings = &r, n.Ratings+1
 	}
 	return ch.step(n, err, Event{Kind: store.KindContactRated, By: Visitor})
 }
