@@ -458,7 +458,7 @@ func away(t *testing.T, b *chromium.Browser) {
 		return len(s.opened) == 2 && s.opened[1]["text"] == "Richiamatemi" && s.opened[0]["id"] != s.opened[1]["id"]
 	})
 	s.becomes("offline", "")
-	p.Shows("Al momento non c’è nessuno libero.")
+	p.Shows("Al momento non c’è nessuno libero. Abbiamo il tuo messaggio e ti risponderemo.")
 	s.tell(frame{"type": "bye", "code": "closed"})
 	p.Shows("Inizia una nuova chat")
 	p.Await("document.querySelector('#composer').hidden")

@@ -63,7 +63,10 @@ export class Log {
   }
 
   #note(item) {
-    return {element: el('li', {class: 'middle'}, this.text.say(item.note === 'offline' ? 'nobody' : item.note, {name: isolated(item.name)}))};
+    const element = el('li', {class: 'middle'});
+    // What was said may come after the word that nobody is there.
+    const say = (s) => this.text.say(item.note !== 'offline' ? item.note : s.items.some((i) => i.from?.kind === 'visitor') ? 'left' : 'nobody', {name: isolated(item.name)});
+    return {element, change: (s) => set(element, say(s))};
   }
 
   #message(item) {

@@ -41,6 +41,7 @@ export default {
   transferring: 'Sie werden weiterverbunden.',
   requeued: 'Die Verbindung zum Kollegen ist abgebrochen. Wir suchen jemand anderen.',
   nobody: 'Im Augenblick ist niemand frei. Schreiben Sie, worum es geht, wir melden uns bei Ihnen.',
+  left: 'Im Augenblick ist niemand frei. Wir haben Ihre Nachricht und melden uns bei Ihnen.',
   ended: 'Der Chat ist beendet.',
   end: 'Chat beenden',
   endAsk: 'Möchten Sie den Chat beenden?',

@@ -41,6 +41,7 @@ export default {
   transferring: 'You are being passed on to a colleague.',
   requeued: 'The connection to our colleague was lost. We are looking for somebody else.',
   nobody: 'Nobody is free at the moment. Write what it is about, and we will get back to you.',
+  left: 'Nobody is free at the moment. We have your message, and will get back to you.',
   ended: 'The chat has ended.',
   end: 'End the chat',
   endAsk: 'Do you want to end the chat?',

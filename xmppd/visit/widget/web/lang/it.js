@@ -41,6 +41,7 @@ export default {
   transferring: 'Ti passiamo un collega.',
   requeued: 'La connessione con il collega è caduta. Cerchiamo qualcun altro.',
   nobody: 'Al momento non c’è nessuno libero. Scrivi di che cosa si tratta e ti risponderemo.',
+  left: 'Al momento non c’è nessuno libero. Abbiamo il tuo messaggio e ti risponderemo.',
   ended: 'La chat è finita.',
   end: 'Termina la chat',
   endAsk: 'Vuoi terminare la chat?',
