@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/sqlite"
 	"parley.im/parley/xmppd/contact"
 )
@@ -39,10 +43,11 @@ type account struct {
 	closed bool
 
 	// Fixed once open has returned.
-	keys  *keys.Account
-	store store.Account
-	auth  *auth.Account
-	bans  *contact.Bans // nil without visitors
+	keys   *keys.Account
+	store  store.Account
+	auth   *auth.Account
+	bans   *contact.Bans  // nil without visitors
+	people *people.People // nil where it never had any
 
 	kept atomic.Int64 // how long what was said is kept in fact, in nanoseconds: its customer may have asked for less
 }
@@ -137,12 +142,26 @@ func (a *account) openAll(ctx context.Context) (err error) {
 	if a.auth, err = auth.New(ctx, st, a.domain, a.signIn, a.inst.now); err != nil {
 		return err
 	}
+	if err := a.openPeople(ctx); err != nil {
+		return err
+	}
 	if a.conf.Visitors {
 		if a.bans, err = contact.OpenBans(ctx, st, a.inst.now); err != nil {
 			return err
 		}
 	}
 	return a.retain(ctx)
+}
+
+// openPeople opens who the account's visitors are; also where it has none any more.
+func (a *account) openPeople(ctx context.Context) (err error) {
+	if _, err := os.Stat(filepath.Join(a.dir, people.File)); !a.conf.Visitors && errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	a.people, err = people.Open(ctx, people.Config{
+		Dir: a.dir, Account: a.id, Keys: a.keys, Now: a.inst.now, Log: a.inst.log.With("account", a.id), Idle: idleAfter,
+	})
+	return err
 }
 
 // close closes the account for good. It may be called twice.
@@ -163,6 +182,9 @@ func (a *account) close() error {
 func (a *account) closeAll() (err error) {
 	if a.store != nil {
 		err = a.store.Close()
+	}
+	if a.people != nil {
+		err = errors.Join(err, a.people.Close())
 	}
 	if a.keys != nil {
 		err = errors.Join(err, a.keys.Close())

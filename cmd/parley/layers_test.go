@@ -25,6 +25,7 @@ var layers = map[string]int{
 	"store/keys":         2,
 	"store/audit":        2,
 	"store/sqlite":       3,
+	"store/people":       3,
 	"auth":               4,
 	"store/backup":       4,
 	"xmppd/im":           5,

@@ -116,6 +116,9 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 	}
 	left, err := a.store.Expire(ctx, e)
 	r.slowest.Store(max(r.slowest.Load(), left.Slowest.Microseconds()))
+	if err == nil && !wait {
+		err = a.forgetPeople(ctx, now)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -150,6 +150,9 @@ func (o *operator) verifyAccount(r *http.Request) (any, error) {
 	}
 	info := verifyInfo{Account: a.id, Records: int64(a.store.Newest()), Faults: []string{}}
 	err = a.store.Verify(r.Context(), o.inst.live == nil)
+	if a.people != nil && (err == nil || errors.Is(err, store.ErrTampered)) {
+		err = joined(err, a.people.Verify(r.Context(), o.inst.live == nil))
+	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, store.ErrTampered) {
 		for _, fault := range several.Unwrap() {
 			info.Faults = append(info.Faults, strings.TrimPrefix(fault.Error(), "transcript of "))
@@ -157,6 +160,19 @@ func (o *operator) verifyAccount(r *http.Request) (any, error) {
 		return info, nil
 	}
 	return info, err
+}
+
+// joined are the faults of two that were verified, in one list.
+func joined(both ...error) error {
+	var all []error
+	for _, err := range both {
+		if several, ok := err.(interface{ Unwrap() []error }); ok && errors.Is(err, store.ErrTampered) {
+			all = append(all, several.Unwrap()...)
+		} else {
+			all = append(all, err)
+		}
+	}
+	return errors.Join(all...)
 }
 
 func (o *operator) acceptAccount(r *http.Request) (any, error) {

@@ -9,6 +9,7 @@ import (
 	_ "time/tzdata" // for machines that have none: business hours have a time zone
 
 	"parley.im/parley/conf"
+	"parley.im/parley/store/people"
 	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/visit"
@@ -24,7 +25,7 @@ func newVisit(inst *installation, f *conf.File, mail visit.Mail, log *slog.Logge
 			Connections: l.Connections, ConnectionsPerAddress: l.ConnectionsPerAddress, OpensPerMinute: l.OpensPerMinute,
 			ContactsPerAddress: l.ContactsPerAddress, ContactsPerAccount: l.ContactsPerAccount,
 		},
-		Mail: mail, Now: inst.now, Log: log,
+		People: visitorsOf{inst}, Mail: mail, Now: inst.now, Log: log,
 	})
 }
 
@@ -40,6 +41,18 @@ func transcripts(c notify.Config) visit.Mail {
 		}
 		return err
 	}
+}
+
+// visitorsOf are who the visitors of an installation's accounts are.
+type visitorsOf struct{ *installation }
+
+// Know is the internal id of somebody for whom a shop vouches.
+func (v visitorsOf) Know(ctx context.Context, account string, who visit.Identity) (string, error) {
+	a, err := v.account(ctx, account)
+	if err != nil {
+		return "", err
+	}
+	return a.people.Know(ctx, people.Said{Subject: who.Subject, Name: who.Name, Email: who.Email, Phone: who.Phone})
 }
 
 // support is how an account wants visitors dealt with; nil if it has none.

@@ -14,6 +14,7 @@ import (
 	"filippo.io/age"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/xmppd/panics"
 )
@@ -148,7 +149,7 @@ func (k *Keeper) watch(ctx context.Context) {
 	}
 }
 
-// Make makes the next pieces of all accounts, each one's data first and then its keys,
+// Make makes the next pieces of all accounts, each one's data first, then its people and its keys,
 // and a copy of them; full ones, where it is time or asked for. What fails for one
 // account keeps nothing from the others.
 func (k *Keeper) Make(ctx context.Context, full bool) error {
@@ -200,16 +201,25 @@ func (k *Keeper) sources() []source {
 	}
 	for _, id := range k.cfg.Accounts() {
 		dir := filepath.Join(k.cfg.Data, "accounts", id)
-		if _, err := os.Stat(filepath.Join(dir, "data.db")); isMissing(err) && k.chains[string(Data)+"-"+id] == nil {
+		if isMissing(stat(filepath.Join(dir, "data.db"))) && k.chains[string(Data)+"-"+id] == nil {
 			continue // nobody has opened it yet
 		}
 		list = append(list,
-			source{kind: Data, account: id, db: filepath.Join(dir, "data.db"), audits: dir},
+			source{kind: Data, account: id, db: filepath.Join(dir, "data.db"), audits: dir})
+		if db := filepath.Join(dir, people.File); !isMissing(stat(db)) || k.chains[string(People)+"-"+id] != nil {
+			list = append(list, source{kind: People, account: id, db: db})
+		}
+		list = append(list,
 			source{kind: Keys, account: id, db: filepath.Join(k.cfg.Keys, id+".db"), steady: true,
 				files: []onDisk{{id + ".key", filepath.Join(k.cfg.Keys, id+".key")},
 					{keys.ChangeFile, filepath.Join(k.cfg.Keys, keys.ChangeFile)}}}) // in this order: see store/keys/change.go
 	}
 	return list
+}
+
+func stat(path string) error {
+	_, err := os.Stat(path)
+	return err
 }
 
 // extend makes a source's next piece and answers its chain, which in case of an error
@@ -247,7 +257,7 @@ func (k *Keeper) due(since, now time.Time) bool {
 
 // forget drops the chains of accounts that are gone.
 func (k *Keeper) forget(sources []source) error {
-	for _, kind := range []Kind{Data, Keys} {
+	for _, kind := range []Kind{Data, People, Keys} {
 		accounts, err := k.spool.accounts(kind)
 		if err != nil {
 			return err

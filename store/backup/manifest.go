@@ -18,10 +18,11 @@ import (
 // A Kind is what a copy is of. Data and keys have targets of their own.
 type Kind string
 
-// The kinds. Settings, which hold no secrets, are copied with the data.
+// The kinds. People, who visitors are, and settings, which hold no secrets, are copied with the data.
 const (
 	Data     Kind = "data"
 	Keys     Kind = "keys"
+	People   Kind = "people"
 	settings Kind = "settings"
 )
 
@@ -70,7 +71,7 @@ func pieceName(k Kind, account, chain string, seq int, t time.Time) string {
 	return path.Join(string(k), account, chain, fmt.Sprintf("%06d-%s.age", seq, stamp(t)))
 }
 
-var pieceForm = regexp.MustCompile(`^(data|keys|settings)/([a-z0-9-]{1,32})/([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)/[0-9]{6,}-([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)\.age$`)
+var pieceForm = regexp.MustCompile(`^(data|keys|people|settings)/([a-z0-9-]{1,32})/([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)/[0-9]{6,}-([0-9]{8}T[0-9]{6}\.[0-9]{3}Z)\.age$`)
 
 // A place is what a piece's name says.
 type place struct {

@@ -16,6 +16,7 @@ import (
 	"filippo.io/age"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/sqlite"
 	"parley.im/parley/store/sqlite/conn"
 )
@@ -166,7 +167,7 @@ func (r *rebuild) header(content []byte, seq int, previous string) (*header, err
 	if seq == 0 {
 		r.last = *h
 	}
-	known := map[Kind]int{Data: sqlite.SchemaVersion(), Keys: keys.SchemaVersion()}
+	known := map[Kind]int{Data: sqlite.SchemaVersion(), Keys: keys.SchemaVersion(), People: people.SchemaVersion()}
 	switch {
 	case h.Format > pieceFormat:
 		return nil, fmt.Errorf("it has format %d, this program knows %d: it %w", h.Format, pieceFormat, conn.ErrNewer)

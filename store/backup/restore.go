@@ -14,6 +14,7 @@ import (
 
 	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite/conn"
 )
@@ -141,7 +142,7 @@ func (r *Restore) into(ctx context.Context, dir string) (*Report, error) {
 	}
 	report := &Report{Time: data.Time, KeysTime: theKeys.Time, Behind: newest.Time.Before(theKeys.Time)}
 	for _, c := range data.Chains {
-		if c.Kind == settings {
+		if c.Kind != Data {
 			continue
 		}
 		k, ok := theKeys.of(Keys, c.Account)
@@ -149,7 +150,7 @@ func (r *Restore) into(ctx context.Context, dir string) (*Report, error) {
 			report.Deleted = append(report.Deleted, c.Account)
 			continue
 		}
-		a, err := r.account(ctx, dir, c, k, newest)
+		a, err := r.account(ctx, dir, c, k, data, newest)
 		if err != nil {
 			return nil, fmt.Errorf("account %s: %w", c.Account, err)
 		}
@@ -185,7 +186,7 @@ func settingsFile(dir string) func(string) (string, bool) {
 	}
 }
 
-func (r *Restore) account(ctx context.Context, dir string, c, k Chain, newest *Manifest) (*AccountReport, error) {
+func (r *Restore) account(ctx context.Context, dir string, c, k Chain, from, newest *Manifest) (*AccountReport, error) {
 	keysDir, dataDir := filepath.Join(dir, "keys"), filepath.Join(dir, "data", "accounts", c.Account)
 	for _, d := range []string{keysDir, dataDir} {
 		if err := conn.MakeDir(d); err != nil {
@@ -220,9 +221,44 @@ func (r *Restore) account(ctx context.Context, dir string, c, k Chain, newest *M
 		}
 		b.shredded, b.ended, b.newest = append(b.shredded, since.shred...), since.gone, max(b.newest, since.end.Newest)
 	}
+	if err := r.people(ctx, dir, dataDir, b, from, newest, c.Account); err != nil {
+		return nil, fmt.Errorf("people: %w", err)
+	}
 	a := &AccountReport{ID: c.Account, Time: c.Time, Newest: made.end.Newest, Locked: k.Time.Before(c.Time)}
 	a.Shredded, err = b.run()
 	return a, err
+}
+
+// people brings an account's people back, if the copy has any, and those who were erased since.
+func (r *Restore) people(ctx context.Context, dir, dataDir string, b *burial, from, newest *Manifest, account string) error {
+	nowhere := func(string) (string, bool) { return "", false }
+	c, ok := from.of(People, account)
+	if !ok {
+		return nil
+	}
+	b.people = filepath.Join(dataDir, people.File)
+	if _, err := r.rebuild(ctx, r.Data, c, dir, b.people, nowhere); err != nil {
+		return err
+	}
+	last, ok := newest.of(People, account)
+	if !ok || samePieces(last, c) {
+		return nil
+	}
+	half, err := os.MkdirTemp(dir, ".people-*")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(half) // with the folder around it, at the latest
+	now := filepath.Join(half, people.File)
+	if _, err := r.rebuild(ctx, r.Data, last, dir, now, nowhere); err != nil {
+		return fmt.Errorf("who was erased since: %w", err)
+	}
+	db, err := conn.Open(conn.Config{Path: now})
+	if err != nil {
+		return err
+	}
+	b.erased, err = people.ErasedIn(db)
+	return errors.Join(err, db.Close())
 }
 
 func samePieces(a, b Chain) bool {

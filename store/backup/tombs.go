@@ -2,16 +2,20 @@ package backup
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/sqlite"
 	"parley.im/parley/store/sqlite/conn"
 )
 
 // A burial destroys in a restored account what was destroyed since the copy was made.
 type burial struct {
-	data, keys string // databases
+	data, keys string           // databases
+	people     string           // ""  where the copy has none
+	erased     map[string]int64 // visitors, and when
 	shredded   []int64
 	ended      map[int64]int64 // conversations that live on: up to which number records are gone
 	newest     int64           // ordinal that is known to have been given
@@ -85,6 +89,9 @@ func (b *burial) run() (shredded int, err error) {
 	if err := b.forget(db, k, have); err != nil {
 		return 0, err
 	}
+	if err := b.settlePeople(k, have); err != nil {
+		return 0, fmt.Errorf("people: %w", err)
+	}
 	if err := keys.DropLedger(k); err != nil {
 		return 0, err
 	}
@@ -128,6 +135,40 @@ func (b *burial) forget(db, k *conn.Conn, have map[keys.ID]bool) error {
 			if err := k.Exec("DELETE FROM secret WHERE owner = ? AND number = ? AND generation = ?",
 				int(id.Owner), id.Number, id.Generation); err != nil {
 				return err
+			}
+		}
+		return nil
+	})
+}
+
+// settlePeople destroys who was erased since, and the secrets of those whom the copy does not have.
+func (b *burial) settlePeople(k *conn.Conn, have map[keys.ID]bool) (err error) {
+	there := make(map[int64]bool)
+	if b.people != "" {
+		db, err := conn.Open(conn.Config{Path: b.people})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		if err := people.Upgrade(db); err != nil {
+			return err
+		}
+		if err := people.Settle(db, b.erased, func(secret keys.ID, made int64) bool { return !have[secret] && made < b.keysAsOf.UnixMilli() }); err != nil {
+			return err
+		}
+		if there, err = people.Have(db); err != nil {
+			return err
+		}
+		if _, _, err := db.Checkpoint(conn.Truncate); err != nil {
+			return err
+		}
+	}
+	return k.InTx(func() error {
+		for id := range have {
+			if id.Owner == keys.OfPerson && !there[id.Number] {
+				if err := k.Exec("DELETE FROM secret WHERE owner = ? AND number = ?", int(id.Owner), id.Number); err != nil {
+					return err
+				}
 			}
 		}
 		return nil

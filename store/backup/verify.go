@@ -11,6 +11,7 @@ import (
 	"parley.im/parley/store"
 	"parley.im/parley/store/audit"
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite"
 )
@@ -68,5 +69,17 @@ func verify(ctx context.Context, dir, id string, root seal.Key, log *slog.Logger
 		return err
 	}
 	defer func() { err = errors.Join(err, st.Close()) }()
-	return st.Verify(ctx, true)
+	return errors.Join(st.Verify(ctx, true), verifyPeople(ctx, filepath.Join(dir, "data", "accounts", id), id, k, log))
+}
+
+// verifyPeople goes through an account's people, if it has any.
+func verifyPeople(ctx context.Context, dir, id string, k *keys.Account, log *slog.Logger) error {
+	if isMissing(stat(filepath.Join(dir, people.File))) {
+		return nil
+	}
+	p, err := people.Open(ctx, people.Config{Dir: dir, Account: id, Keys: k, Log: log})
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.Verify(ctx, true), p.Close())
 }

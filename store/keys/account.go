@@ -40,12 +40,13 @@ const (
 	OfConversation Owner = 1
 	OfAccount      Owner = 2
 	OfAgent        Owner = 3
+	OfPerson       Owner = 4 // by a number that is chance
 )
 
 // An ID names a secret.
 type ID struct {
 	Owner      Owner
-	Number     int64 // of the conversation or agent
+	Number     int64 // of the conversation, agent or person
 	Generation int64
 }
 
@@ -61,6 +62,7 @@ type Account struct {
 	log     *slog.Logger
 	pair    string
 	field   *seal.Box
+	index   seal.Key
 
 	waiting struct {
 		sync.Mutex
@@ -162,7 +164,7 @@ func (a *Account) openDB(ctx context.Context) error {
 		return fmt.Errorf("the account's own secret: %w", err)
 	}
 	defer k.Wipe()
-	a.field = seal.NewBox(&k, a.account, 0, fieldSecret.Generation)
+	a.field, a.index = seal.NewBox(&k, a.account, 0, fieldSecret.Generation), k.Index()
 	return nil
 }
 
@@ -202,6 +204,9 @@ func (a *Account) Pair() string { return a.pair }
 
 // Field seals what belongs to no conversation and no agent, in every profile.
 func (a *Account) Field() *seal.Box { return a.field }
+
+// Index is the key of the account's blind indexes. It stays the same for ever.
+func (a *Account) Index() seal.Key { return a.index }
 
 // Rest closes the file until it is needed again.
 func (a *Account) Rest() {

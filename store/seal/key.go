@@ -22,6 +22,7 @@ const (
 	useField   = "field"
 	useCommit  = "commit"
 	useCopies  = "copies"
+	useIndex   = "index"
 )
 
 const secretText = "[secret]"
@@ -63,6 +64,9 @@ func (k *Key) Commitment() [32]byte { return k.sub(useCommit) }
 
 // Copies is the sub-key by which the maker of copies is known.
 func (k *Key) Copies() Key { return k.sub(useCopies) }
+
+// Index is the sub-key that blind indexes are made with.
+func (k *Key) Index() Key { return k.sub(useIndex) }
 
 // Format writes "[secret]" for every verb.
 func (k Key) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, secretText) }

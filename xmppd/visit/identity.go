@@ -14,8 +14,8 @@ import (
 
 // An Identity is who a visitor is, as the shop has said it.
 type Identity struct {
-	Subject     string // the shop's own name for them, never used again
-	Name, Email string // may be ""
+	Subject            string // the shop's own name for them, never used again
+	Name, Email, Phone string // may be ""
 }
 
 // People knows those who have said who they are.
@@ -44,6 +44,7 @@ func (a *account) identity(ctx context.Context, text string) (Identity, error) {
 		jwt.RegisteredClaims
 		Name  string `json:"name"`
 		Email string `json:"email"`
+		Phone string `json:"phone_number"` // as OpenID Connect calls it (Core 1.0 §5.1)
 	}
 	now := a.server.cfg.Now
 	var broken error // of the server's own
@@ -66,7 +67,8 @@ func (a *account) identity(ctx context.Context, text string) (Identity, error) {
 		}
 		return k.Secret, nil
 	})
-	who := Identity{Subject: said.Subject, Name: cut(oneLine(said.Name), nameMax), Email: cut(oneLine(said.Email), valueMax)}
+	who := Identity{Subject: said.Subject, Name: cut(oneLine(said.Name), nameMax), Email: cut(oneLine(said.Email), valueMax),
+		Phone: cut(oneLine(said.Phone), nameMax)}
 	switch {
 	case broken != nil:
 		return Identity{}, broken

@@ -272,10 +272,16 @@ func vouch(c *desk.Contact, who Identity) {
 	if who.Name != "" {
 		c.Name = who.Name
 	}
-	if strings.Contains(who.Email, "@") {
+	set := func(field, value string) {
 		if c.Fields == nil {
 			c.Fields = make(map[string]string)
 		}
-		c.Fields["email"] = who.Email
+		c.Fields[field] = value
+	}
+	if strings.Contains(who.Email, "@") {
+		set("email", who.Email)
+	}
+	if who.Phone != "" {
+		set("phone", who.Phone)
 	}
 }

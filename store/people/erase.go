@@ -1,0 +1,110 @@
+package people
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"parley.im/parley/store/keys"
+	"parley.im/parley/store/sqlite/conn"
+)
+
+// Erase destroys what is known of a visitor: it writes a tombstone, deletes the row and by what
+// they are found, and destroys the secret, durably. It is for visitors without a row as well, of
+// whom nobody has said who they are. Done is the end of it.
+func (p *People) Erase(ctx context.Context, id string) error {
+	ctx = context.WithoutCancel(ctx)
+	err := p.use(func(db *conn.Conn) error {
+		now := p.cfg.Now().UnixMilli()
+		_, err := p.drop(ctx, db, id, "SELECT number FROM person WHERE id = ?", []any{id}, func() error {
+			return db.Exec("INSERT INTO erased (id, at, done) VALUES (?, ?, 0) ON CONFLICT (id) DO UPDATE SET at = excluded.at, done = 0", id, now)
+		})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("erase visitor %s: %w", id, err)
+	}
+	return nil
+}
+
+// drop deletes the person that which finds, if there is one, and does also what else is of the same
+// transaction: the row goes first, durably, and then the secret.
+func (p *People) drop(ctx context.Context, db *conn.Conn, id, which string, args []any, also func() error) (found bool, err error) {
+	number := int64(0)
+	err = db.InTx(func() (err error) {
+		if found, err = db.One(which, args, func(r conn.Row) { number = r.Int(0) }); err != nil {
+			return err
+		}
+		if found {
+			if err := db.Exec("DELETE FROM person WHERE number = ?", number); err != nil { // and marks
+				return err
+			}
+		}
+		return also()
+	})
+	if err != nil || !found {
+		return false, err
+	}
+	if err := p.cfg.Keys.Destroy(ctx, keys.OfPerson, number); err != nil {
+		return true, err
+	}
+	// What copies of before a migration hold is sealed with what is destroyed now; hashes are not.
+	if err := conn.DropCopies(p.path, time.Time{}); err != nil {
+		return true, err
+	}
+	_, complete, err := db.Checkpoint(conn.Truncate)
+	if err == nil && !complete {
+		p.cfg.Log.Warn("somebody reads the file of people: its write-ahead log holds on to hashes of who was erased", "id", id)
+	}
+	return true, err
+}
+
+// Done says that nothing of an erased visitor is left anywhere else.
+func (p *People) Done(id string) error {
+	return p.use(func(db *conn.Conn) error { return db.Exec("UPDATE erased SET done = 1 WHERE id = ?", id) })
+}
+
+// Unfinished are the visitors who were erased, and of whom something may be left.
+func (p *People) Unfinished() (ids []string, err error) {
+	err = p.use(func(db *conn.Conn) error {
+		return db.Query("SELECT id FROM erased WHERE done = 0", nil, func(r conn.Row) error {
+			ids = append(ids, r.Text(0))
+			return nil
+		})
+	})
+	return ids, err
+}
+
+// Erased says when a visitor was erased; zero is never.
+func (p *People) Erased(id string) (at time.Time, err error) {
+	err = p.use(func(db *conn.Conn) error {
+		_, err := db.One("SELECT at FROM erased WHERE id = ?", []any{id}, func(r conn.Row) { at = time.UnixMilli(r.Int(0)).UTC() })
+		return err
+	})
+	return at, err
+}
+
+// Unseen are people who came last before then, by their ids and after one of them, up to max.
+func (p *People) Unseen(before time.Time, after string, max int) (ids []string, err error) {
+	err = p.use(func(db *conn.Conn) error {
+		return db.Query("SELECT id FROM person WHERE seen < ? AND id > ? ORDER BY id LIMIT +?", []any{before.UnixMilli(), after, max}, func(r conn.Row) error {
+			ids = append(ids, r.Text(0))
+			return nil
+		})
+	})
+	return ids, err
+}
+
+// Forget destroys what is known of somebody, unless they have come again since then: nothing that
+// they said is kept any more. They are new when they come again.
+func (p *People) Forget(ctx context.Context, id string, before time.Time) (forgotten bool, err error) {
+	ctx = context.WithoutCancel(ctx)
+	err = p.use(func(db *conn.Conn) (err error) {
+		forgotten, err = p.drop(ctx, db, id, "SELECT number FROM person WHERE id = ? AND seen < ?", []any{id, before.UnixMilli()}, func() error { return nil })
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("forget visitor %s: %w", id, err)
+	}
+	return forgotten, nil
+}
