@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -47,8 +48,10 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return actor + " has closed this chat."
 		case e.Kind == store.KindContactClosed && e.By == desk.Agents:
 			return "Closed. !note and !tag work until !done, or for a moment."
+		case e.Kind == store.KindContactClosed && e.Why == "":
+			return "This chat was closed."
 		case e.Kind == store.KindContactClosed:
-			return "This chat was closed: " + e.Why + "."
+			return "This chat was closed: " + im.OneLine(e.Why, maxField) + "."
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Was != nil && ch.Was.State == desk.Transferring:
 			return "This chat is yours now; " + p.account.nameOf(ch.Was.Owner) + " had it before. !history shows what was said."
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Said == nil: // else she knows, having replied
@@ -61,8 +64,10 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return actor + " has asked you to join. The visitor sees what you write. !history shows what was said, !leave ends it."
 		case e.What == "left" && mine:
 			return actor + " has left."
+		case e.What == "transferring" && mine && e.By == desk.System:
+			return "Others are asked to take this chat over. It stays yours until one does; !back keeps it."
 		case e.What == "note" && id != e.Actor:
-			return "note of " + actor + ": " + e.Text
+			return "note of " + cmp.Or(actor, string(e.By)) + ": " + e.Text
 		}
 	}
 	return ""

@@ -3,6 +3,7 @@ package xmppd
 import (
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/im"
 )
 
 // tellDesk tells the desk whether the agent is here, and takes contacts: her available device of
@@ -36,5 +37,9 @@ func (p *support) paused(s desk.Standing) {
 		return
 	}
 	p.account.happened(store.KindAgentPaused, g.id, map[string]any{"agent": map[string]string{"jid": g.bare}, "reason": s.Paused})
-	g.hear(aside(p.account.domain, g.bare, "You did not answer an offer, so you get no more of them. Write !ready to parley@"+p.account.domain+" to go on."))
+	why := "You did not answer an offer, so you get no more of them."
+	if s.Paused != desk.Forced {
+		why = "You were paused: " + im.OneLine(s.Paused, maxField) + ". You get no more chats."
+	}
+	g.hear(aside(p.account.domain, g.bare, why+" Write !ready to parley@"+p.account.domain+" to go on."))
 }

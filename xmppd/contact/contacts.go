@@ -79,7 +79,7 @@ const pageSize = 256
 
 // restored takes a contact up again: what it was, with what was said since that was kept.
 func (k *Contacts) restored(ctx context.Context, row *store.Contact) (c *desk.Contact, last time.Time, err error) {
-	if c, err = parse(row); err != nil {
+	if c, err = Parse(row); err != nil {
 		return nil, last, err
 	}
 	conv, err := k.store.OpenContact(ctx, row.ID)
@@ -112,8 +112,8 @@ func (k *Contacts) restored(ctx context.Context, row *store.Contact) (c *desk.Co
 	return c, last, nil
 }
 
-// parse is a contact as its row has it.
-func parse(row *store.Contact) (*desk.Contact, error) {
+// Parse is a contact as its row has it.
+func Parse(row *store.Contact) (*desk.Contact, error) {
 	switch {
 	case row.Tampered:
 		return nil, fmt.Errorf("contact %d: %w", row.ID, store.ErrTampered)
@@ -148,7 +148,7 @@ func (k *Contacts) Show(ctx context.Context, address string) (*desk.Contact, err
 	if err != nil {
 		return nil, err
 	}
-	return parse(&row)
+	return Parse(&row)
 }
 
 // Begin opens a contact: see desk.Desk.Open. It has its Address, by NewAddress. It returns when

@@ -50,11 +50,14 @@ type Person struct {
 }
 
 // About is the contact for programs.
-func (k *Contacts) About(c *desk.Contact) About {
+func (k *Contacts) About(c *desk.Contact) About { return AboutOf(c, k.config.Name) }
+
+// AboutOf is a contact for programs, where nobody but its store is at hand.
+func AboutOf(c *desk.Contact, name func(store.AgentID) string) About {
 	a := About{ID: c.Address, State: c.State.String(), Visitor: c.Visitor, Group: c.Wants.Group, Tags: c.Tags, Priority: c.Priority,
-		Created: c.Created.UTC(), Outcome: string(c.Outcome), Guests: k.names(c.Guests)}
+		Created: c.Created.UTC(), Outcome: string(c.Outcome), Guests: named(c.Guests, name)}
 	if c.Owner != 0 {
-		a.Agent = k.config.Name(c.Owner)
+		a.Agent = name(c.Owner)
 	}
 	if !c.Accepted.IsZero() {
 		at := c.Accepted.UTC()
@@ -95,9 +98,11 @@ func (k *Contacts) told(ch *desk.Change, e *desk.Event) told {
 	return t
 }
 
-func (k *Contacts) names(agents []store.AgentID) (list []string) {
+func (k *Contacts) names(agents []store.AgentID) []string { return named(agents, k.config.Name) }
+
+func named(agents []store.AgentID, name func(store.AgentID) string) (list []string) {
 	for _, a := range agents {
-		list = append(list, k.config.Name(a))
+		list = append(list, name(a))
 	}
 	return list
 }

@@ -45,6 +45,9 @@ func (k *Contacts) op(ch *desk.Change, conv store.Conversation) store.Op {
 		op.RepeatID = m.ID
 	}
 	op.Content = m.Inner
+	if by := ch.Said.By; by == desk.Bot || by == desk.System {
+		op.Content = append([]byte(by+" "), m.Inner...) // it is no repetition of what the visitor has said
+	}
 	return op
 }
 

@@ -94,16 +94,24 @@ func (d *Desk) Resume(id store.ConversationID, agent store.AgentID, done Done) {
 // Where nobody can be asked it is ErrNobody, and nothing changes.
 func (d *Desk) Transfer(id store.ConversationID, agent store.AgentID, to Wants, note string, done Done) {
 	d.agentDoes(id, agent, func(ch *Change, now time.Time) error {
-		if g, ok := d.settings.Groups[to.Group]; ok {
-			to.Tags = g.Tags
-		} else if to.Group != "" {
-			return ErrNobody
+		if err := d.findable(&to, agent); err != nil {
+			return err
 		}
-		if to.Agent == agent || to.Agent != 0 && !d.worker(to.Agent).ready() || !d.anybody(&to, agent) {
-			return ErrNobody
-		}
-		return ch.handed(to, note, now)
+		return ch.handed(Agents, agent, to, note, now)
 	}, done)
+}
+
+// findable fills in what a group wants, and says whether there is anybody but that agent who could be asked.
+func (d *Desk) findable(to *Wants, but store.AgentID) error {
+	if g, ok := d.settings.Groups[to.Group]; ok {
+		to.Tags = g.Tags
+	} else if to.Group != "" {
+		return ErrNobody
+	}
+	if to.Agent != 0 && (to.Agent == but || !d.worker(to.Agent).ready()) || !d.anybody(to, but) {
+		return ErrNobody
+	}
+	return nil
 }
 
 // TakeBack ends a transfer that nobody has taken yet.
@@ -186,10 +194,14 @@ func (d *Desk) Note(id store.ConversationID, by Party, agent store.AgentID, text
 		if by == Agents && !ch.Is.With(agent) && ch.Is.Owner != agent {
 			return notOffered(ch.Is)
 		}
-		if err := ch.updated(change, by, agent, "note", "", now); err != nil {
-			return err
-		}
-		ch.last().Text = text
-		return nil
+		return ch.noted(by, agent, text, now)
 	}, done: done})
+}
+
+func (ch *Change) noted(by Party, agent store.AgentID, text string, now time.Time) error {
+	err := ch.updated(change, by, agent, "note", "", now)
+	if err == nil {
+		ch.last().Text = text
+	}
+	return err
 }

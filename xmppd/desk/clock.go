@@ -166,6 +166,9 @@ func (d *Desk) unanswered(_ *live, ch *Change, now time.Time) error {
 	return ch.declined(agent, "no answer", now)
 }
 
+// Forced is why an agent is paused who did not answer what she alone was asked.
+const Forced = "forced"
+
 // pause has an agent take nothing, and tells.
 func (d *Desk) pause(agent store.AgentID, why string) {
 	w := d.worker(agent)

@@ -17,7 +17,8 @@ type Config struct {
 	// Changed is called for each change once it is durable: in their order, by one goroutine
 	// at a time. It may call the Desk.
 	Changed func(*Change)
-	// Paused is called when an agent was paused since she did not answer. It may call the Desk.
+	// Paused is called when an agent was paused by others than herself: by the desk, since she did not answer (Forced), or by
+	// the account. It may call the Desk.
 	Paused func(Standing)
 }
 

@@ -105,7 +105,7 @@ func (d *Desk) kept(l *live, ch *Change, done Done, err error) {
 		d.calls = append(d.calls, func() { d.config.Changed(ch) })
 	}
 	if err == nil && ch.pauses != 0 {
-		d.pause(ch.pauses, "forced")
+		d.pause(ch.pauses, Forced)
 	}
 	d.answer(done, ch, err)
 	for len(l.waiting) > 0 && d.take(l, l.waiting[0]) {

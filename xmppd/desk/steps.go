@@ -144,8 +144,8 @@ func (ch *Change) updated(v verb, by Party, agent store.AgentID, what, why strin
 }
 
 // handed has others asked to take it over; its agent keeps it until one does.
-func (ch *Change) handed(to Wants, note string, now time.Time) error {
-	if err := ch.updated(handOver, Agents, ch.Is.Owner, "transferring", note, now); err != nil {
+func (ch *Change) handed(by Party, agent store.AgentID, to Wants, note string, now time.Time) error {
+	if err := ch.updated(handOver, by, agent, "transferring", note, now); err != nil {
 		return err
 	}
 	ch.Is.Handed, ch.Is.Passed = &Handing{To: to, Note: note, Since: now}, nil
