@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -35,6 +36,7 @@ type (
 	}
 	messageData struct {
 		Contact      *contactID   `json:"contact,omitempty"`
+		By           string       `json:"by,omitempty"` // who has said it, in a contact
 		Conversation conversation `json:"conversation"`
 		Seq          int64        `json:"seq"`
 		Message      message      `json:"message"`
@@ -123,6 +125,7 @@ func (s shape) renderMessage(a *Account, env envelope, e *store.Entry) ([]byte, 
 	env.CID = data.Conversation.ID
 	if data.Contact = a.contactOf(&m); data.Contact != nil {
 		env.CID, data.Conversation.Kind = data.Contact.ID, "contact"
+		data.By = string(contact.SpokenBy(e).By)
 	}
 	out := &data.Message
 	out.From, out.To, out.Type = bare(m.From), bare(m.To), m.Type

@@ -46,6 +46,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 
 	asked := said(store.Message{Type: "chat", From: "mwq4xk2m7t@visitors.desk.example", To: "desk.example",
 		ID: "m1", OriginID: "m1", Lang: "it", Inner: []byte("<body>Where is my order?</body>")})
+	asked.Actor = 0 // no agent's
 	// about is an event of a contact that began as others go on.
 	about := func(kind store.Kind, state, rest string) *store.Entry {
 		return event(kind, `{"contact":{"id":"mwq4xk2m7t","state":"`+state+`","visitor":"v_7hb3k2","priority":15,"created":"2026-11-21T09:29:40Z"},`+rest+`}`)
