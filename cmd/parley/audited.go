@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"parley.im/parley/store/audit"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -171,7 +172,7 @@ func (f failing) Read([]byte) (int, error) {
 var plainRef = regexp.MustCompile(`^((wh|ak)_[a-z0-9_-]{1,100}|ban_[A-Z2-7]{1,40}|[0-9]{1,19}|[a-z0-9-]{1,32})$`)
 
 // refs are what paths of the API are about, by their first part.
-var refs = map[string]string{"webhooks": "webhook", "conversations": "conversation", "keys": "key", "agents": "agent", "credentials": "agent", "bans": "ban"}
+var refs = map[string]string{"webhooks": "webhook", "conversations": "conversation", "keys": "key", "agents": "agent", "credentials": "agent", "bans": "ban", "contacts": "contact"}
 
 // objectOf is what a path of the API is about, as long as that is a reference: what somebody
 // typed may be anything, and a name is not for the log. Agents' handlers say who it is.
@@ -179,7 +180,7 @@ func objectOf(account, path string) string {
 	parts := strings.Split(strings.TrimPrefix(path, web.Prefix), "/")
 	kind := refs[parts[0]]
 	switch {
-	case kind == "agent" && len(parts) > 1:
+	case kind == "agent" && len(parts) > 1, kind == "contact" && len(parts) > 1 && !contact.IsAddress(parts[1]):
 		return kind
 	case kind != "" && len(parts) > 1:
 		if plainRef.MatchString(parts[1]) {

@@ -137,6 +137,9 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 	made("agents/ben@desk.example/credentials", `{"label":"phone"}`, &device)
 	talk := fmt.Sprint("conversations/", c.talk())
 	spoken := "conversation/" + strings.TrimPrefix(talk, "conversations/")
+	visitor := c.openContact("desk", "hello")
+	visits := desk + "contacts/" + visitor
+	met := "contact/" + visitor
 	hooks, ref := desk+"webhooks/"+hook.ID, "webhook/"+hook.ID
 	phone := fmt.Sprint("/credentials/", device.ID)
 	tried := c.all([]try{
@@ -184,6 +187,21 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"GET /v1/conversations/{conversation}/records/{n}", desk + talk + "/records/1", "", 200, "desk: record.get " + spoken + " done map[]"},
 		{"GET /v1/conversations/{conversation}/transcript", desk + talk + "/transcript", "", 200, "desk: transcript.get " + spoken + " done map[]"},
 		{"GET /v1/conversations/{conversation}/transcript", desk + "conversations/99/transcript", "", 404, "desk: transcript.get conversation/99 refused map[]"},
+		{"GET /v1/contacts", desk + "contacts?live=true", "", 200, ""},
+		{"GET /v1/contacts/{contact}", visits, "", 200, "desk: contact.get " + met + " done map[]"},
+		{"GET /v1/contacts/{contact}", desk + "contacts/anna", "", 404, "desk: contact.get contact refused map[]"},
+		{"PATCH /v1/contacts/{contact}", visits, `{"tags":["hello"]}`, 200, "desk: contact.change " + met + " done map[]"},
+		{"POST /v1/contacts/{contact}/messages", visits + "/messages", `{"text":"hello"}`, 201, "desk: message.create " + met + " done map[]"},
+		{"POST /v1/contacts/{contact}/notes", visits + "/notes", `{"text":"hello"}`, 200, "desk: note.create " + met + " done map[]"},
+		{"POST /v1/contacts/{contact}/submit", visits + "/submit", "", 200, "desk: contact.submit " + met + " done map[]"},
+		{"POST /v1/contacts/{contact}/transfer", visits + "/transfer", `{"agent":"ben"}`, 409, "desk: contact.transfer " + met + " refused map[]"},
+		{"POST /v1/contacts/{contact}/close", visits + "/close", `{"reason":"hello"}`, 200, "desk: contact.close " + met + " done map[]"},
+		{"GET /v1/contacts/{contact}/transcript", visits + "/transcript", "", 200, "desk: contact-transcript.get " + met + " done map[]"},
+		{"GET /v1/contacts/{contact}/export", visits + "/export", "", 200, "desk: contact.export " + met + " done map[]"},
+		{"GET /v1/desk/agents", desk + "desk/agents", "", 200, ""},
+		{"POST /v1/desk/agents/{name}/pause", desk + "desk/agents/ben/pause", `{"reason":"hello"}`, 200, "desk: agent.pause agent/2 done map[]"},
+		{"POST /v1/desk/agents/{name}/ready", desk + "desk/agents/ben/ready", "", 200, "desk: agent.ready agent/2 done map[]"},
+
 		{"GET /v1/events", desk + "events", "", 200, "desk: events.list account/desk done map[]"},
 
 		{"GET /v1/bans", desk + "bans", "", 200, ""},

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 
 	"parley.im/parley/xmppd/web"
@@ -136,9 +137,13 @@ const answerMax = 1 << 20
 
 // each reads a list of the API's, part by part.
 func each[T any](ctx context.Context, c *client, path string, do func(T) error) error {
+	more := "?"
+	if strings.Contains(path, "?") {
+		more = "&"
+	}
 	for after := ""; ; {
 		var part web.List[T]
-		if err := c.do(ctx, "GET", path+"?limit=1000&after="+url.QueryEscape(after), nil, &part); err != nil {
+		if err := c.do(ctx, "GET", path+more+"limit=1000&after="+url.QueryEscape(after), nil, &part); err != nil {
 			return err
 		}
 		for _, v := range part.Items {

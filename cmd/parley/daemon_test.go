@@ -78,6 +78,7 @@ var builtParley = sync.OnceValues(func() (string, error) {
 // that is its working directory and the folder of its temporary files.
 type daemon struct {
 	t     *testing.T
+	name  string // of its domain; "" is desk.example
 	dir   string
 	env   []string
 	cmd   *exec.Cmd

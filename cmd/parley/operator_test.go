@@ -14,6 +14,7 @@ import (
 
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/web"
 )
 
@@ -50,9 +51,10 @@ func both(t *testing.T, test func(t *testing.T, dir, config string, told func() 
 
 // A listening is a live server that writes down what it is told.
 type listening struct {
-	inst *installation
-	mu   sync.Mutex
-	told []string
+	inst     *installation
+	contacts *contact.Contacts
+	mu       sync.Mutex
+	told     []string
 }
 
 func (l *listening) tell(format string, args ...any) {
@@ -95,6 +97,8 @@ func (l *listening) Sessions(string, store.Agent) []web.SessionInfo { return nil
 func (l *listening) EndSession(string, store.Agent, string) bool { return false }
 
 func (l *listening) VisitorsWhence(string, store.ConversationID) []netip.Prefix { return nil }
+
+func (l *listening) Contacts(string) *contact.Contacts { return l.contacts }
 
 func (l *listening) WebhooksChanged(account string) { l.tell("webhooks of %s", account) }
 

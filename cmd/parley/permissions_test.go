@@ -14,45 +14,58 @@ import (
 // permitted is who may ask for what: for each operation the scope and the least role.
 // WCP-1
 var permitted = map[string]string{
-	"get-account":        "account:read auditor",
-	"get-secret":         "secret:read owner", // VIV-7
-	"rotate-secret":      "secret:write owner",
-	"get-settings":       "settings:read auditor",
-	"change-settings":    "settings:write owner",
-	"get-key":            "key:read auditor",
-	"list-agents":        "agents:read auditor",
-	"get-agent":          "agents:read auditor",
-	"create-agent":       "agents:write admin",
-	"change-agent":       "agents:write admin",
-	"delete-agent":       "agents:write admin",
-	"set-password":       "credentials:write admin",
-	"list-credentials":   "credentials:read admin",
-	"create-credential":  "credentials:write admin",
-	"delete-credential":  "credentials:write admin",
-	"list-sessions":      "sessions:read admin",
-	"end-session":        "sessions:write admin",
-	"list-webhooks":      "webhooks:read auditor",
-	"get-webhook":        "webhooks:read auditor",
-	"create-webhook":     "webhooks:write admin",
-	"change-webhook":     "webhooks:write admin",
-	"delete-webhook":     "webhooks:write admin",
-	"rotate-webhook":     "webhooks:write admin",
-	"enable-webhook":     "webhooks:write admin",
-	"test-webhook":       "webhooks:write admin",
-	"replay-webhook":     "webhooks:write admin",
-	"list-deliveries":    "webhooks:read admin",
-	"list-conversations": "conversations:read supervisor",
-	"get-conversation":   "conversations:read supervisor",
-	"list-records":       "transcripts:read supervisor",
-	"get-record":         "transcripts:read supervisor",
-	"get-transcript":     "transcripts:read supervisor",
-	"list-events":        "events:read supervisor",
-	"list-bans":          "bans:read supervisor",
-	"create-ban":         "bans:write supervisor",
-	"delete-ban":         "bans:write supervisor",
-	"list-keys":          "keys:read admin",
-	"create-key":         "keys:write admin",
-	"delete-key":         "keys:write admin",
+	"get-account":            "account:read auditor",
+	"get-secret":             "secret:read owner", // VIV-7
+	"rotate-secret":          "secret:write owner",
+	"get-settings":           "settings:read auditor",
+	"change-settings":        "settings:write owner",
+	"get-key":                "key:read auditor",
+	"list-agents":            "agents:read auditor",
+	"get-agent":              "agents:read auditor",
+	"create-agent":           "agents:write admin",
+	"change-agent":           "agents:write admin",
+	"delete-agent":           "agents:write admin",
+	"set-password":           "credentials:write admin",
+	"list-credentials":       "credentials:read admin",
+	"create-credential":      "credentials:write admin",
+	"delete-credential":      "credentials:write admin",
+	"list-sessions":          "sessions:read admin",
+	"end-session":            "sessions:write admin",
+	"list-webhooks":          "webhooks:read auditor",
+	"get-webhook":            "webhooks:read auditor",
+	"create-webhook":         "webhooks:write admin",
+	"change-webhook":         "webhooks:write admin",
+	"delete-webhook":         "webhooks:write admin",
+	"rotate-webhook":         "webhooks:write admin",
+	"enable-webhook":         "webhooks:write admin",
+	"test-webhook":           "webhooks:write admin",
+	"replay-webhook":         "webhooks:write admin",
+	"list-deliveries":        "webhooks:read admin",
+	"list-conversations":     "conversations:read supervisor",
+	"get-conversation":       "conversations:read supervisor",
+	"list-records":           "transcripts:read supervisor",
+	"get-record":             "transcripts:read supervisor",
+	"get-transcript":         "transcripts:read supervisor",
+	"list-contacts":          "contacts:read supervisor",
+	"get-contact":            "contacts:read supervisor",
+	"change-contact":         "contacts:write supervisor",
+	"get-contact-transcript": "transcripts:read supervisor",
+	"export-contact":         "transcripts:read supervisor",
+	"create-message":         "contacts:write supervisor",
+	"create-note":            "contacts:write supervisor",
+	"submit-contact":         "contacts:write supervisor",
+	"transfer-contact":       "contacts:write supervisor",
+	"close-contact":          "contacts:write supervisor",
+	"list-desk-agents":       "desk:read supervisor",
+	"pause-agent":            "desk:write supervisor",
+	"ready-agent":            "desk:write supervisor",
+	"list-bans":              "bans:read supervisor",
+	"create-ban":             "bans:write supervisor",
+	"delete-ban":             "bans:write supervisor",
+	"list-events":            "events:read supervisor",
+	"list-keys":              "keys:read admin",
+	"create-key":             "keys:write admin",
+	"delete-key":             "keys:write admin",
 }
 
 // bodies are what a route wants to read before it looks further.
@@ -67,6 +80,10 @@ var bodies = map[string]string{
 	"rotate-webhook":    `{}`,
 	"rotate-secret":     `{"overlap":"999h"}`,
 	"replay-webhook":    `{}`,
+	"create-message":    `{"text":"hello"}`,
+	"create-note":       `{"text":"hello"}`,
+	"transfer-contact":  `{"group":"billing"}`,
+	"change-contact":    `{}`,
 	"create-key":        `{"scopes":["none:such"]}`,
 	"create-ban":        `{"for":"soon"}`,
 }
@@ -107,7 +124,7 @@ func TestAPIPermissions(t *testing.T) {
 	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
-	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "ban": "ban_none"}
+	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "name": "nobody"}
 	routes := c.routes()
 	var ids []string
 	for _, r := range routes {
@@ -204,12 +221,13 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	var hook web.WebhookInfo
 	shop.ask("POST", "/v1/webhooks", `{"url":"https://shop.example/parley"}`, 201, &hook)
 	shop.ask("POST", "/v1/webhooks/"+hook.ID+"/test", "", 200, nil)
+	contact := d.openContactAt("shop", `{"id":"0123456789abcdef","text":"Is anyone there?","form":true}`).Contact.ID
 	var events web.List[web.Event]
 	shop.ask("GET", "/v1/events", "", 200, &events)
 	if len(events.Items) == 0 {
 		t.Fatal("shop has no event")
 	}
-	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "ban": "ban_none"}
+	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "contact": contact, "ban": "ban_none", "name": "bob"}
 	for _, r := range desk.routes() {
 		if !strings.Contains(r.path, "{") {
 			continue
@@ -218,7 +236,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 		if a.status != 404 {
 			t.Errorf("%s of another account: %d %s, want 404", r.id, a.status, a.body)
 		}
-		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "ban": "ban_none"}
+		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "name": "rob"}
 		b := desk.send(desk.request(r.method, r.at(nowhere), bodies[r.id]))
 		for name, value := range theirs {
 			a.body = strings.ReplaceAll(a.body, value, nowhere[name])
@@ -238,11 +256,11 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	desk.ask("POST", "/v1/agents", `{"jid":"eve@shop.example","password":"correct horse 42"}`, 404, nil)
 }
 
-// twoAccounts serves desk.example and shop.example, where Bob is.
+// twoAccounts serves desk.example, and shop.example, where Bob is and visitors come to.
 func twoAccounts(t *testing.T) *daemon {
 	t.Helper()
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "desk.example")
-	must(t, "", "quickstart", "-dir", dir, "shop.example")
+	must(t, "", "quickstart", "-dir", dir, "-set", "account.shop.visitors=true", "shop.example")
 	must(t, "anna@desk.example\tcorrect horse 42\nbob@shop.example\tcorrect horse 42\n", "agent", "import", "-config", config)
 	return startDaemon(t, dir)
 }

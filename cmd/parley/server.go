@@ -16,6 +16,7 @@ import (
 	"parley.im/parley/conf"
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd"
+	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/hook"
 	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/panics"
@@ -446,6 +447,9 @@ func (s *server) reload(ctx context.Context) error {
 	s.log.Info("configuration read again", "accounts", len(f.Accounts), "certificates", len(certificates))
 	return nil
 }
+
+// Contacts are an account's that go on; nil if it has no visitors.
+func (s *server) Contacts(account string) *contact.Contacts { return s.xmpp.Contacts(account) }
 
 // AgentAdded lets a new agent in.
 func (s *server) AgentAdded(account string, a store.Agent) { s.xmpp.AgentAdded(account, a) }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -20,13 +21,16 @@ func visited(t *testing.T, options ...string) *daemon {
 	return healthy(t, append(options, "-set", "account.desk.visitors=true", "-set", "account.desk.widget.sites=['https://shop.example']")...)
 }
 
+// host is the name that the server has.
+func (d *daemon) host() string { return cmp.Or(d.name, "desk.example") }
+
 // visitors are asked for as a browser does it.
 func (d *daemon) visitors() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 			return new(net.Dialer).DialContext(ctx, network, d.https)
 		},
-		TLSClientConfig: &tls.Config{RootCAs: d.roots(), ServerName: "desk.example"},
+		TLSClientConfig: &tls.Config{RootCAs: d.roots(), ServerName: d.host()},
 	}}
 }
 
@@ -37,9 +41,15 @@ type visitorFrame struct {
 }
 
 // openContact opens one.
-func (d *daemon) openContact(text string) (is visitorFrame) {
+func (d *daemon) openContact(text string) visitorFrame {
 	d.t.Helper()
-	resp, err := d.visitors().Post("https://desk.example/visit/desk/contacts", "application/json", strings.NewReader(text))
+	return d.openContactAt("desk", text)
+}
+
+// openContactAt opens one of that account.
+func (d *daemon) openContactAt(account, text string) (is visitorFrame) {
+	d.t.Helper()
+	resp, err := d.visitors().Post("https://"+d.host()+"/visit/"+account+"/contacts", "application/json", strings.NewReader(text))
 	if err != nil {
 		d.t.Fatal(err)
 	}
@@ -55,7 +65,7 @@ func (d *daemon) joinContact(token string, after int64) (ws *websocket.Conn, nex
 	d.t.Helper()
 	c := d.visitors()
 	c.Timeout = 0
-	ws, _, err := websocket.Dial(d.t.Context(), "wss://desk.example/visit/desk/socket", &websocket.DialOptions{HTTPClient: c, Subprotocols: []string{"parley.visit.1"}})
+	ws, _, err := websocket.Dial(d.t.Context(), "wss://"+d.host()+"/visit/desk/socket", &websocket.DialOptions{HTTPClient: c, Subprotocols: []string{"parley.visit.1"}})
 	if err != nil {
 		d.t.Fatal(err)
 	}

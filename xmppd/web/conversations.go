@@ -34,6 +34,7 @@ type RecordInfo struct {
 	To           string         `json:"to,omitempty"`
 	Type         string         `json:"type,omitempty"`
 	ID           string         `json:"id,omitempty"`
+	Corrects     string         `json:"corrects,omitempty" doc:"The id of the message that this one is to be read in place of."`
 	Lang         string         `json:"lang,omitempty"`
 	Subject      string         `json:"subject,omitempty"`
 	Text         string         `json:"text,omitempty"`
@@ -60,8 +61,10 @@ func (a *API) conversationRoutes() {
 	handle(a, route{id: "list-records", method: http.MethodGet, path: one + "/records", does: "List a conversation's records"}, a.listRecords)
 	handle(a, route{id: "get-record", method: http.MethodGet, path: one + "/records/{n}", does: "Show a record"}, a.getRecord)
 	handle(a, route{id: "get-transcript", method: http.MethodGet, path: one + "/transcript", does: "Read all of a conversation",
-		streams: map[string]string{asText: "with format=text: lines for people", asLines: "a JSON object in each line: records and, with format=signed, an object with the member signed"}}, a.getTranscript)
+		streams: transcripts}, a.getTranscript)
 }
+
+var transcripts = map[string]string{asText: "with format=text: lines for people", asLines: "a JSON object in each line: records and, with format=signed, an object with the member signed"}
 
 func (a *API) listConversations(ctx context.Context, c *caller, in *Page) (*body[List[ConversationInfo]], error) {
 	after := int64(0)
@@ -209,4 +212,7 @@ func (info *RecordInfo) message(data []byte) {
 		return s.Text(c)
 	}
 	info.Subject, info.Text = text("subject"), text("body")
+	if r := s.Child("urn:xmpp:message-correct:0", "replace"); r != nil { // XEP-0308 §3
+		info.Corrects = string(s.ChildAttr(r, "id"))
+	}
 }

@@ -23,6 +23,8 @@ const (
 	Conflict       Kind = "conflict"
 	BeingDone      Kind = "being-done"
 	OutcomeUnknown Kind = "outcome-unknown"
+	Closed         Kind = "closed"
+	NotNow         Kind = "not-now"
 	Changed        Kind = "changed"
 	TooLarge       Kind = "too-large"
 	MediaType      Kind = "media-type"
@@ -58,6 +60,8 @@ var kinds = []struct {
 	{Conflict, http.StatusConflict, "It is there already, or somebody else was faster"},
 	{BeingDone, http.StatusConflict, "The first request is still being worked on"},
 	{OutcomeUnknown, http.StatusConflict, "It is not known what came of the first request"},
+	{Closed, http.StatusConflict, "The contact is over"},
+	{NotNow, http.StatusConflict, "It can't be done in the state that the contact is in"},
 	{Changed, http.StatusPreconditionFailed, "It has changed meanwhile"},
 	{TooLarge, http.StatusRequestEntityTooLarge, "The request is too large"},
 	{MediaType, http.StatusUnsupportedMediaType, "That is no JSON"},

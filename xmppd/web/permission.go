@@ -91,6 +91,21 @@ var permissions = map[string]permission{
 	"get-record":         {"transcripts:read", Supervisor, true},
 	"get-transcript":     {"transcripts:read", Supervisor, true},
 
+	"list-contacts":          {"contacts:read", Supervisor, false},
+	"get-contact":            {"contacts:read", Supervisor, true}, // a form is something that was said
+	"change-contact":         {"contacts:write", Supervisor, true},
+	"get-contact-transcript": {"transcripts:read", Supervisor, true},
+	"export-contact":         {"transcripts:read", Supervisor, true},
+	"create-message":         {"contacts:write", Supervisor, true},
+	"create-note":            {"contacts:write", Supervisor, true},
+	"submit-contact":         {"contacts:write", Supervisor, true},
+	"transfer-contact":       {"contacts:write", Supervisor, true},
+	"close-contact":          {"contacts:write", Supervisor, true},
+
+	"list-desk-agents": {"desk:read", Supervisor, false},
+	"pause-agent":      {"desk:write", Supervisor, true},
+	"ready-agent":      {"desk:write", Supervisor, true},
+
 	"list-events": {"events:read", Supervisor, true},
 
 	"list-bans":  {"bans:read", Supervisor, false},

@@ -18,6 +18,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 )
 
 // How a transcript can be had.
@@ -34,43 +35,62 @@ const (
 // that end with a signature over all lines before (format signed).
 func (a *API) getTranscript(ctx context.Context, c *caller, in *struct {
 	ConversationPath
-	Range
-	Format string `query:"format" enum:"text,json,signed" default:"json" doc:"Lines for people, a JSON object in each line, or that and a signature in the last."`
+	TranscriptWish
 }) (*huma.StreamResponse, error) {
 	s, err := c.conversation(ctx, in.Conversation)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case s.Shredded:
-		return nil, missing("conversation %d was destroyed", in.Conversation)
+	}
+	return a.transcribe(ctx, c, s, in.TranscriptWish)
+}
+
+// A TranscriptWish is which part of a conversation is wanted, and how.
+type TranscriptWish struct {
+	Range
+	Format string `query:"format" enum:"text,json,signed" default:"json" doc:"Lines for people, a JSON object in each line, or that and a signature in the last."`
+}
+
+func (a *API) transcribe(ctx context.Context, c *caller, s store.Summary, in TranscriptWish) (*huma.StreamResponse, error) {
+	if s.Shredded {
+		return nil, missing("conversation %d was destroyed", s.ID)
 	}
 	if err := in.Range.check(); err != nil {
 		return nil, err
 	}
 	t := &transcript{c: c, id: s.ID, Range: in.Range, format: in.Format, now: a.now}
 	if in.Format == "signed" {
+		var err error
 		if t.key, err = c.exportKey(ctx); err != nil {
 			return nil, err
 		}
 		t.sum = sha256.New()
 	}
+	kind := asLines
+	if in.Format == "text" {
+		kind = asText
+	}
+	return a.stream(c, s.ID, kind, func(w io.Writer, alive func()) error {
+		t.alive = alive
+		return t.write(ctx, w)
+	}), nil
+}
+
+// stream answers with what write writes, which calls alive for each part.
+func (a *API) stream(c *caller, id store.ConversationID, kind string, write func(w io.Writer, alive func()) error) *huma.StreamResponse {
 	return &huma.StreamResponse{Body: func(w huma.Context) {
 		_, answer := humago.Unwrap(w)
-		t.alive = func() { // an answer may take long, a part of it not
+		w.SetHeader("Content-Type", kind)
+		err := write(w.BodyWriter(), func() { // an answer may take long, a part of it not
 			http.NewResponseController(answer).SetWriteDeadline(time.Now().Add(partMax)) // not everywhere: not within a command
-		}
-		w.SetHeader("Content-Type", asLines)
-		if in.Format == "text" {
-			w.SetHeader("Content-Type", asText)
-		}
-		if err := t.write(ctx, w.BodyWriter()); err != nil {
-			a.log.Error("transcript broken off", "account", c.ID, "conversation", in.Conversation, "err", err)
+		})
+		if err != nil {
+			a.log.Error("transcript broken off", "account", c.ID, "conversation", id, "err", err)
 			if !c.operator { // whose command reads the last line
 				http.NewResponseController(answer).Flush()
 				panic(http.ErrAbortHandler) // so that nobody takes it for all
 			}
 		}
-	}}, nil
+	}}
 }
 
 // exportKey signs the account's transcripts.
@@ -192,7 +212,7 @@ func (info *RecordInfo) Line() string {
 		}
 		return fmt.Sprintf("%s  %s  %s\n", at, info.Event, OneLine(string(data)))
 	}
-	from, _, _ := strings.Cut(info.From, "/")
+	from := speaker(info.From)
 	said := info.Text
 	if info.Subject != "" {
 		said = "[" + info.Subject + "] " + said
@@ -201,4 +221,15 @@ func (info *RecordInfo) Line() string {
 		said = "(no text)"
 	}
 	return fmt.Sprintf("%s  %s: %s\n", at, OneLine(from), Printable(said, strings.Repeat(" ", len(at)+2)))
+}
+
+// speaker is whom a line names: an address without a client's name, but with what tells a bot, and the account, from the visitor
+// for whom they would pass otherwise.
+func speaker(from string) string {
+	bare, resource, _ := strings.Cut(from, "/")
+	_, host, _ := strings.Cut(bare, "@")
+	if strings.HasPrefix(host, contact.Host("")) && (resource == contact.BotResource || resource == contact.SystemResource) {
+		return from
+	}
+	return bare
 }

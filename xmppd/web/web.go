@@ -63,6 +63,8 @@ type Live interface {
 	WebhooksChanged(account string)
 	// VisitorsWhence is where a contact's visitor writes from, as far as that is known.
 	VisitorsWhence(account string, id store.ConversationID) []netip.Prefix
+	// Contacts are an account's that go on; nil if it has no visitors.
+	Contacts(account string) *contact.Contacts
 }
 
 // A Deed is what somebody did, for the audit log.
@@ -127,6 +129,8 @@ func New(cfg Config) *API {
 	a.sessionRoutes()
 	a.webhookRoutes()
 	a.conversationRoutes()
+	a.contactRoutes()
+	a.deskRoutes()
 	a.eventRoutes()
 	a.keyRoutes()
 	a.banRoutes()
