@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"io"
 	"time"
 )
 
@@ -179,6 +180,22 @@ type Account interface {
 	Attempts(ctx context.Context, endpoint string, max int) ([]Attempt, error)
 	// Entries reads single records by their ordinals, in order.
 	Entries(ctx context.Context, ordinals []Ordinal, yield func(*Entry) error) error
+
+	// NewFile begins a file of that id, which must be nobody's: else it is ErrConflict.
+	NewFile(ctx context.Context, id string) (Draft, error)
+	// File is a file without its bytes, OpenFile reads those: what is not as it was written is ErrTampered when
+	// it is read.
+	File(ctx context.Context, id string) (File, error)
+	OpenFile(ctx context.Context, id string) (File, io.ReadSeekCloser, error)
+	// GiveFile has what an agent has sent belong to a conversation that is open, from here on. It is
+	// ErrConflict if it belongs to another one.
+	GiveFile(ctx context.Context, id string, to Conversation) error
+	// Files are those of a conversation, by time.
+	Files(ctx context.Context, of ConversationID) ([]File, error)
+	// FilesSize is how many bytes the files of a conversation have, or with 0 all files of the account.
+	FilesSize(ctx context.Context, of ConversationID) (int64, error)
+	// DropFiles destroys what was made before then and belongs to no conversation.
+	DropFiles(ctx context.Context, before time.Time) error
 
 	APIKeys(ctx context.Context) ([]APIKey, error)
 	APIKey(ctx context.Context, id string) (APIKey, error)

@@ -53,6 +53,8 @@ const (
 	KindOfflineMessage     Kind = 32
 	KindMessageDelivered   Kind = 33
 	KindMessageRead        Kind = 34
+	KindAttachmentCreated  Kind = 36
+	KindAttachmentRejected Kind = 37
 	KindAgentPaused        Kind = 38
 	KindVisitorBanned      Kind = 45
 )
@@ -89,6 +91,8 @@ var events = map[Kind]string{
 	KindOfflineMessage:     "offline_message.created",
 	KindMessageDelivered:   "message.delivered",
 	KindMessageRead:        "message.read",
+	KindAttachmentCreated:  "attachment.created",
+	KindAttachmentRejected: "attachment.rejected",
 	KindAgentPaused:        "agent.paused",
 	KindVisitorBanned:      "visitor.banned",
 }

@@ -155,8 +155,11 @@ func (a *Account) SetRole(ctx context.Context, id store.AgentID, role string) er
 // and shreds the conversations that nobody can see any more.
 func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 	var unseen []store.ConversationID
+	var files []string
 	err := a.update(ctx, func(db *conn.Conn) (err error) {
-		unseen, err = a.deleteAgent(db, id)
+		if files, err = fileIDs(db, "conversation = 0 AND agent = ?", int64(id)); err == nil {
+			unseen, err = a.deleteAgent(db, id)
+		}
 		return err
 	})
 	a.directory.forget()
@@ -168,7 +171,7 @@ func (a *Account) DeleteAgent(ctx context.Context, id store.AgentID) error {
 	a.open.leave(id)
 	a.deliveries.forget(id)
 	a.agents.forget(int64(id))
-	err = a.cfg.Keys.Destroy(ctx, keys.OfAgent, int64(id))
+	err = errors.Join(a.cfg.Keys.Destroy(ctx, keys.OfAgent, int64(id)), a.removeFiles(files))
 	for _, c := range unseen {
 		err = errors.Join(err, a.finishShred(ctx, c))
 	}
@@ -182,8 +185,10 @@ func (a *Account) deleteAgent(db *conn.Conn, id store.AgentID) (unseen []store.C
 	if err := changed(db, "DELETE FROM agent WHERE id = ?", int64(id)); err != nil {
 		return nil, err
 	}
-	if err := db.Exec("DELETE FROM member WHERE agent = ?", int64(id)); err != nil {
-		return nil, err
+	for _, statement := range []string{"DELETE FROM member WHERE agent = ?", "DELETE FROM file WHERE conversation = 0 AND agent = ?"} {
+		if err := db.Exec(statement, int64(id)); err != nil {
+			return nil, err
+		}
 	}
 	return a.unseen(db, id)
 }

@@ -96,12 +96,16 @@ func (a *Account) finishShred(ctx context.Context, ids ...store.ConversationID) 
 	if err := conn.DropCopies(a.path, time.Time{}); err != nil { // they may be there in clear
 		return err
 	}
+	files, err := a.filesOf(ctx, ids...)
+	if err != nil {
+		return err
+	}
 	for _, id := range ids {
 		if err := a.deleteRows(ctx, id); err != nil {
 			return err
 		}
 	}
-	return nil
+	return a.removeFiles(files)
 }
 
 // deleteRows deletes a conversation's records, in slices. With the last the journal tells
@@ -203,6 +207,7 @@ func forget(db *conn.Conn, id store.ConversationID) error {
 	for _, statement := range []string{
 		"DELETE FROM member WHERE conversation = ?",
 		"DELETE FROM generation WHERE conversation = ?",
+		"DELETE FROM file WHERE conversation = ?",
 		fmt.Sprintf("UPDATE conversation SET shredded = %d WHERE id = ?", gone),
 	} {
 		if err := db.Exec(statement, int64(id)); err != nil {

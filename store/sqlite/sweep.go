@@ -36,10 +36,15 @@ func (a *Account) sweep(ctx context.Context) error {
 			unfinished = append(unfinished, store.ConversationID(r.Int(0)))
 			return nil
 		})
-	}); err != nil || len(unfinished) == 0 {
+	}); err != nil {
 		return err
 	}
-	return a.finishShred(ctx, unfinished...)
+	if len(unfinished) > 0 {
+		if err := a.finishShred(ctx, unfinished...); err != nil {
+			return err
+		}
+	}
+	return a.sweepFiles(ctx)
 }
 
 const selectUnfinished = "SELECT id FROM conversation WHERE shredded IN (1, 3)" // tombstone, unborn

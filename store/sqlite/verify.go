@@ -15,7 +15,7 @@ func (a *Account) Verify(ctx context.Context, whole bool) error {
 	v := &verification{a: a, told: make(map[sumOf]bool)}
 	for _, part := range []func(context.Context) error{
 		func(ctx context.Context) error { return v.files(ctx, whole) },
-		v.age, v.conversations, v.log, v.secrets, v.contacts, v.people, v.webhooks, v.others, v.answered, v.ledger,
+		v.age, v.conversations, v.log, v.secrets, v.contacts, v.sentFiles, v.people, v.webhooks, v.others, v.answered, v.ledger,
 	} {
 		err := part(ctx)
 		switch {
