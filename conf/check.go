@@ -22,6 +22,7 @@ func (f *File) check() Faults {
 	f.checkListen(add)
 	f.checkAccounts(add)
 	f.checkVisitors(add)
+	f.checkFiles(add)
 	f.checkContact(add)
 	f.checkHosts(add)
 	f.checkACME(add)

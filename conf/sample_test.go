@@ -26,7 +26,7 @@ type sampler struct {
 
 func newSampler(t *testing.T) *sampler {
 	s := &sampler{structs: make(map[string]*ast.StructType)}
-	for _, name := range []string{"file.go", "visitors.go"} {
+	for _, name := range []string{"file.go", "visitors.go", "files.go"} {
 		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)

@@ -187,9 +187,9 @@ type Account interface {
 	// it is read.
 	File(ctx context.Context, id string) (File, error)
 	OpenFile(ctx context.Context, id string) (File, io.ReadSeekCloser, error)
-	// GiveFile has what an agent has sent belong to a conversation that is open, from here on. It is
-	// ErrConflict if it belongs to another one.
-	GiveFile(ctx context.Context, id string, to Conversation) error
+	// GiveFile has what an agent has sent belong to a conversation that is open, from here on, and keeps records that
+	// tell of it. What belongs to it already stays so, and is not told of again; if it belongs to another one it is ErrConflict.
+	GiveFile(ctx context.Context, id string, to Conversation, told ...Op) error
 	// Files are those of a conversation, by time.
 	Files(ctx context.Context, of ConversationID) ([]File, error)
 	// FilesSize is how many bytes the files of a conversation have, or with 0 all files of the account.

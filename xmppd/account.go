@@ -11,6 +11,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -50,6 +51,7 @@ type account struct {
 	failures failures
 
 	support *support // nil without visitors; set before the account is in service
+	files   *upload.Files
 
 	dirtyMu sync.Mutex // guards what follows
 	dirty   []*agent   // agents whose delivery changed since it was last kept
@@ -95,6 +97,7 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	if err := acct.restore(ctx); err != nil {
 		return fmt.Errorf("restore sessions: %w", err)
 	}
+	acct.files = a.Files
 	if a.Support != nil {
 		if acct.support, err = newSupport(ctx, acct, &a); err != nil {
 			return fmt.Errorf("take up contacts: %w", err)

@@ -85,6 +85,9 @@ func (s *Session) discoItems(st *wire.Stanza, node string, whose *agent) {
 			}
 		}
 	}
+	if slots := s.agent.account.slots(); whose == nil && slots != "" {
+		devices = append(devices, slots) // XEP-0363 §3
+	}
 	s.answer(st, im.AppendItems(nil, "", devices))
 }
 

@@ -24,6 +24,8 @@ func (s *Session) iq(st *wire.Stanza) error {
 		s.askVisitor(st, t)
 	case t.control:
 		s.askDesk(st)
+	case t.slots:
+		s.askSlots(st)
 	case fate == im.ByServer && (t.agent == nil || t.agent == s.agent):
 		s.serve(st, t)
 	case fate == im.ToDevice && s.mayAsk(t):

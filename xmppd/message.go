@@ -26,6 +26,7 @@ type target struct {
 	err      error    // why it cannot be told whether there is somebody
 	visitor  string   // the local part of a contact's address, or what stands there
 	control  bool     // it is the desk itself
+	slots    bool     // it is where clients get slots for files
 
 	conversation store.Conversation // with that agent, once it was needed
 	opened       time.Time          // when that was
@@ -103,6 +104,8 @@ func (s *Session) resolve(to string) *target {
 	case s.agent.account.support.serves(j.Domainpart()):
 		t.place, t.address, t.resource = im.Nobody, j.String(), j.Resourcepart()
 		t.visitor = j.Localpart()
+	case j.Domainpart() == s.agent.account.slots() && j.Localpart() == "" && j.Resourcepart() == "":
+		t.place, t.address, t.slots = im.Nobody, j.String(), true
 	case j.Domainpart() != s.agent.account.domain:
 		// Whether the domain is served here is not to be seen (I8).
 		t.place, t.address = im.Foreign, j.String()

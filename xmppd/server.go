@@ -18,6 +18,7 @@ import (
 	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/im"
 	"parley.im/parley/xmppd/panics"
+	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -69,6 +70,8 @@ type Account struct {
 	// Ban keeps a contact's visitor from writing for a while, as an agent wants it who speaks from
 	// there. It is nil where nobody can be banned.
 	Ban func(ctx context.Context, agent store.AgentID, from netip.Addr, contact string, d time.Duration) error
+	// Files are what its agents can send; nil takes none.
+	Files *upload.Files
 }
 
 // A Server holds connections and routes between them.

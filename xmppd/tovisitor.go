@@ -102,6 +102,10 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 	said := &contact.Message{Message: m.msg, At: time.Now()}
 	said.Decls, said.Inner = clone(said.Decls), clone(said.Inner)
 	s.turn.pass() // others go on meanwhile
+	if err := s.sends(c, text); err != nil {
+		s.answerError(st, s.deskError(err))
+		return
+	}
 	ch, err := contact.Wait(func(done desk.Done) {
 		p.contacts.AgentSays(c.ID, desk.Said{Agent: s.agent.id, Body: said}, done)
 	})
@@ -127,6 +131,9 @@ func typed(st *wire.Stanza, kind im.Kind) bool {
 
 // deskError is what a client sees of the desk's refusal.
 func (s *Session) deskError(err error) wire.StanzaError {
+	if e, ok := errors.AsType[wire.StanzaError](err); ok {
+		return e
+	}
 	switch {
 	case errors.Is(err, desk.ErrTaken):
 		return wire.StanzaError{Type: wire.Cancel, Condition: wire.Conflict, Text: "another agent took this chat; your text was not sent"}

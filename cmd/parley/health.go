@@ -89,6 +89,7 @@ func newHealth(s *server) *health {
 	mux.Handle(web.Prefix, s.inst.api)
 	mux.Handle(strings.TrimSuffix(web.Prefix, "/"), s.inst.api)
 	s.forVisitors(mux)
+	s.forFiles(mux)
 	if s.pages != nil {
 		s.pages(mux)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/visit"
 	"parley.im/parley/xmppd/web"
 )
@@ -32,6 +33,10 @@ func (h *health) hosted(next http.Handler) http.Handler {
 		}
 		if strings.HasPrefix(r.URL.Path, visit.Prefix) && at != "widget" && (at != "" || origins["widget"] != "") {
 			web.Refuse(web.OtherHost, "visitors are not under this name").Write(w)
+			return
+		}
+		if strings.HasPrefix(r.URL.Path, upload.Prefix) && at != filesHost(origins) && (at != "" || filesHost(origins) != "") {
+			web.Refuse(web.OtherHost, "files are not under this name").Write(w)
 			return
 		}
 		if !web.Straight(r.URL) {

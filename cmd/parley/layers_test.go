@@ -32,6 +32,7 @@ var layers = map[string]int{
 	"xmppd/hook":         5,
 	"xmppd/web":          5,
 	"xmppd/contact":      4,
+	"xmppd/upload":       4,
 	"xmppd/visit":        5,
 	"xmppd/notify":       5,
 	"xmppd":              6,

@@ -82,7 +82,11 @@ func (r *retention) look(ctx context.Context, now time.Time, trusted func(writte
 		if ctx.Err() != nil {
 			return
 		}
-		switch wait, err := r.account(ctx, a, now, trusted); {
+		wait, err := r.account(ctx, a, now, trusted)
+		if err == nil {
+			err = r.files(ctx, a, now, trusted)
+		}
+		switch {
 		case wait:
 			waiting++
 		case err != nil && ctx.Err() == nil && !errors.Is(err, store.ErrUnavailable): // else it is closing
@@ -133,6 +137,17 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 		r.next[a], wait = outlook{done: true}, false
 	}
 	return wait, nil
+}
+
+// files destroys what agents have sent to no visitor, once no link to it holds any more.
+func (r *retention) files(ctx context.Context, a *account, now time.Time, trusted func(time.Time) bool) error {
+	if a.disabled {
+		return nil
+	}
+	if err := a.open(ctx); err != nil || !trusted(a.store.Written()) {
+		return err
+	}
+	return a.store.DropFiles(ctx, now.Add(-a.conf.Files.Links))
 }
 
 func (r *retention) count(s store.Shredding) {

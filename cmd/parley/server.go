@@ -20,6 +20,7 @@ import (
 	"parley.im/parley/xmppd/hook"
 	"parley.im/parley/xmppd/notify"
 	"parley.im/parley/xmppd/panics"
+	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/visit"
 	"parley.im/parley/xmppd/wire"
 )
@@ -38,6 +39,7 @@ type server struct {
 	xmpp    *xmppd.Server
 	hooks   *hook.Sender
 	visit   *visit.Server
+	files   *upload.Server
 	notes   *notify.Notifier
 	sign    *lifeSign // nil before there is one
 	health  *health
@@ -154,6 +156,7 @@ func (s *server) begin(ctx context.Context, f *conf.File, w world) (err error) {
 	// Webhooks, visitors, and then the accounts, each with its store.
 	s.hooks = hook.New(s.hookConfig(f, w))
 	s.visit = newVisit(s.inst, f, transcripts(mail), s.log)
+	s.files = upload.NewServer(s.log)
 	for _, a := range s.inst.list() {
 		if err := s.start(ctx, a); err != nil {
 			return err
@@ -259,7 +262,12 @@ func (s *server) start(ctx context.Context, a *account) error {
 		s.log.Warn("agents need new passwords: see 'parley agent passwd'", "account", a.id, "agents", stale)
 	}
 	s.sayPolicy(ctx, a)
-	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support(), Ban: s.agentBans(a)}); err != nil {
+	files, err := s.filesOf(ctx, a)
+	if err != nil {
+		return fmt.Errorf("start account %s: %w", a.id, err)
+	}
+	s.files.Add(a.id, files)
+	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support(), Ban: s.agentBans(a), Files: files}); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
 	if err := s.letIn(ctx, a); err != nil {
@@ -297,6 +305,7 @@ func (s *server) stop(ctx context.Context, a *account) error {
 	s.mu.Unlock()
 	if v != nil {
 		s.visit.Remove(a.id)
+		s.files.Add(a.id, nil)
 		s.xmpp.RemoveAccount(ctx, a.id)
 		v.stop()
 		<-v.done

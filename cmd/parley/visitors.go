@@ -72,6 +72,7 @@ func (s *server) letIn(ctx context.Context, a *account) error {
 	}
 	return s.visit.Add(ctx, visit.Account{
 		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget, a.conf.Desk.Agents), Bans: a.bans,
+		Files: s.files.Account(a.id),
 	})
 }
 

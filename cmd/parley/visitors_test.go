@@ -38,6 +38,12 @@ type visitorFrame struct {
 	Type, ID, Text, Code, Token string
 	Seq                         int64
 	Contact                     struct{ ID, State string }
+	File                        sentFile
+}
+
+type sentFile struct {
+	ID, Name, Type, URL string
+	Size                int64
 }
 
 // openContact opens one.

@@ -164,4 +164,3 @@ func (r *FileReader) Check() error {
 	}
 	return nil
 }
-

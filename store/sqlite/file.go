@@ -343,15 +343,15 @@ func (a asWritten) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // GiveFile has a file belong to a conversation: from here on its key is sealed with that one's secret.
-func (a *Account) GiveFile(ctx context.Context, id string, to store.Conversation) error {
-	err := a.giveFile(context.WithoutCancel(ctx), id, to.ID())
+func (a *Account) GiveFile(ctx context.Context, id string, to store.Conversation, told ...store.Op) error {
+	err := a.giveFile(context.WithoutCancel(ctx), id, to.ID(), told)
 	if err != nil {
 		return fmt.Errorf("give file %q to conversation %d: %w", id, to.ID(), err)
 	}
 	return nil
 }
 
-func (a *Account) giveFile(ctx context.Context, id string, to store.ConversationID) error {
+func (a *Account) giveFile(ctx context.Context, id string, to store.ConversationID, told []store.Op) error {
 	row, err := a.fileRow(ctx, id)
 	switch {
 	case err != nil:
@@ -372,11 +372,11 @@ func (a *Account) giveFile(ctx context.Context, id string, to store.Conversation
 	if err != nil {
 		return err
 	}
-	return a.update(ctx, func(db *conn.Conn) error {
+	return a.updateAnd(ctx, func(db *conn.Conn) error {
 		return changed(db, `UPDATE file SET conversation = ?, generation = ?, sealed = ?
 			WHERE id = ? AND conversation = 0 AND EXISTS (SELECT 1 FROM conversation WHERE id = ? AND shredded IN (0, 3))`,
 			int64(to), given.generation, given.sealed, id, int64(to))
-	})
+	}, func(w *writer) error { return w.tellAll(told) })
 }
 
 // Files are those of a conversation.

@@ -26,11 +26,11 @@ func (a *Account) contactOf(m *store.Message) *contactID {
 // isContact says whether an event is of a contact, so that its data say which.
 func isContact(k store.Kind) bool {
 	name := k.Event()
-	return strings.HasPrefix(name, "contact.") || k == store.KindMessageDelivered || k == store.KindMessageRead
+	return strings.HasPrefix(name, "contact.") || k == store.KindMessageDelivered || k == store.KindMessageRead || strings.HasPrefix(name, "attachment.")
 }
 
 // personal are the parts of a contact's events that say who somebody is, or what was said.
-var personal = []string{"person", "note", "reason"}
+var personal = []string{"person", "note", "reason", "name"}
 
 // contactData is the data of a contact's event, without those parts if it is thin, and which
 // contact it is.

@@ -63,6 +63,8 @@ func TestDocsShowRealBodies(t *testing.T) {
 		about(store.KindContactUpdated, "active", `"by":"agent","agent":"ben","what":"note","note":"She wants her money back"`),
 		about(store.KindMessageDelivered, "active", `"by":"agent","agent":"ben","up_to":11`),
 		about(store.KindMessageRead, "active", `"by":"visitor","up_to":11`),
+		about(store.KindAttachmentCreated, "active", `"by":"visitor","file":{"id":"7lrcc4iunxbmd2wgncwvjeqkqu","type":"application/pdf","size":48213},"name":"Invoice 4711.pdf"`),
+		about(store.KindAttachmentRejected, "active", `"by":"visitor","file":{"id":"q3mm5vthy4xwsbk6cqpgnf2zoe","type":"image/png","size":913},"name":"cat.png","reason":"the file is not of the type that it says"`),
 		about(store.KindContactClosed, "closed", `"by":"visitor","reason":"left"`),
 		about(store.KindContactRated, "closed", `"by":"visitor","note":"Very kind"`),
 		about(store.KindTranscriptSent, "closed", `"by":"visitor"`),

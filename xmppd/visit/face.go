@@ -183,9 +183,10 @@ func (a *account) avatar(w http.ResponseWriter, r *http.Request) error {
 
 var errPicture = refusal{codeUnknown, "there is no such picture, or not any more"}
 
-// dress puts agents' faces into what a visitor sees of a contact.
+// dress puts agents' faces, and files, into what a visitor sees of a contact.
 func (t *talk) dress(ctx context.Context, list []*news) {
 	for _, n := range list {
+		t.filed(ctx, n)
 		if n.agent != 0 && n.From != nil {
 			f := t.account.face(ctx, n.agent)
 			n.From.Name, n.From.Avatar = f.Name, f.Avatar

@@ -15,8 +15,9 @@ type asked struct {
 	After   int64             `json:"after"`
 	ID      string            `json:"id"` // say
 	Text    string            `json:"text"`
-	On      bool              `json:"on"`  // typing
-	Seq     int64             `json:"seq"` // read, received
+	File    string            `json:"file"` // instead of text
+	On      bool              `json:"on"`   // typing
+	Seq     int64             `json:"seq"`  // read, received
 	Name    string            `json:"name"`
 	Fields  map[string]string `json:"fields"` // submit
 	Email   string            `json:"email"`  // transcript
@@ -49,7 +50,12 @@ func parse(data []byte) (f asked, err error) {
 			f.ID = ""
 			return f, refusalf(codeInvalid, "the id of a say has %d to %d letters, digits and -_.:", idMin, idMax)
 		}
-		f.Text, err = message(f.Text)
+		switch {
+		case f.File == "":
+			f.Text, err = message(f.Text)
+		case f.Text != "":
+			err = refusal{codeInvalid, "a say has a text or a file: say one after the other"}
+		}
 	case "read", "received":
 		if f.Seq < 1 {
 			err = refusal{codeInvalid, "seq is that of a message"}
@@ -101,6 +107,7 @@ type frame struct {
 	Of       string     `json:"of,omitempty"` // error: the type of what was asked
 	From     *from      `json:"from,omitempty"`
 	Text     string     `json:"text,omitempty"`
+	File     *sentFile  `json:"file,omitempty"`
 	At       *time.Time `json:"at,omitempty"`
 	On       *bool      `json:"on,omitempty"`
 	Contact  *Contact   `json:"contact,omitempty"`

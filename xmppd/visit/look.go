@@ -28,6 +28,12 @@ type Field struct {
 	Type     string            `json:"type"` // "text", "email", "tel", "textarea"
 }
 
+// taken is what may be sent.
+type taken struct {
+	Size  int64    `json:"size"` // bytes
+	Types []string `json:"types"`
+}
+
 // config answers GET config.
 func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 	now := a.server.cfg.Now()
@@ -39,7 +45,11 @@ func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 		Languages []string          `json:"languages"`
 		// Where a visitor may have a transcript sent to: "any" address, or the one that is "known".
 		Transcript string `json:"transcript,omitempty"`
+		Files      *taken `json:"files,omitempty"`
 	}{Open: a.Settings.Hours.Open(now), Form: a.Look.Form, Colours: a.Look.Colours, Languages: a.Look.Languages}
+	if a.Files != nil {
+		is.Files = &taken{a.Files.Limits.Size, a.Files.Limits.Types}
+	}
 	if opens := a.Settings.Hours.Opens(now); !is.Open && !opens.IsZero() {
 		opens = opens.UTC()
 		is.Opens = &opens

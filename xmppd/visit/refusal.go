@@ -12,6 +12,7 @@ import (
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/upload"
 )
 
 // A refusal says to a visitor's client why something is not done: a code for the program and
@@ -37,6 +38,11 @@ const (
 	codeAddress     = "address"     // not an address that it may be sent to
 	codeMissing     = "missing"     // a field that must be filled in is not
 	codeUnavailable = "unavailable" // try again
+
+	// Of files.
+	codeTooLarge = string(upload.TooLarge)
+	codeType     = string(upload.BadType)
+	codeRefused  = string(upload.Harmful)
 )
 
 var statuses = map[string]int{
@@ -45,6 +51,7 @@ var statuses = map[string]int{
 	codeUnknown: http.StatusNotFound, codeToken: http.StatusUnauthorized, codeOrigin: http.StatusForbidden, codeAddress: http.StatusForbidden, codeBanned: http.StatusForbidden,
 	codeLimit: http.StatusTooManyRequests, codeClosed: http.StatusConflict, codeNotNow: http.StatusConflict, codeConflict: http.StatusConflict,
 	codeUnavailable: http.StatusServiceUnavailable,
+	codeTooLarge:    http.StatusRequestEntityTooLarge, codeType: http.StatusUnsupportedMediaType, codeRefused: http.StatusUnprocessableEntity,
 }
 
 func (r refusal) Error() string { return r.text }

@@ -33,6 +33,7 @@ func (s *Server) routes() *http.ServeMux {
 		"GET /visit/{account}/socket":         (*account).socket,
 		"GET /visit/{account}/events":         (*account).events,
 		"POST /visit/{account}/frames":        (*account).frames,
+		"POST /visit/{account}/files":         (*account).upload,
 		"GET /visit/{account}/avatars/{name}": (*account).avatar,
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, answer) })

@@ -139,8 +139,17 @@ func (t *talk) says(f *asked, done desk.Done) {
 		done(nil, err)
 		return
 	}
+	text, link, err := t.words(f)
+	if err != nil {
+		done(nil, err)
+		return
+	}
 	k := t.account.Contacts
-	k.VisitorSays(t.id, desk.Said{Body: k.Text(c, desk.Visitor, f.ID, f.Text, t.account.server.cfg.Now())}, done)
+	body := k.Text(c, desk.Visitor, f.ID, text, t.account.server.cfg.Now())
+	if link != "" {
+		body.Linking(link)
+	}
+	k.VisitorSays(t.id, desk.Said{Body: body}, done)
 }
 
 // said is says for whoever waits for the answer.

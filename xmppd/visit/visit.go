@@ -14,6 +14,7 @@ import (
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/upload"
 )
 
 // Prefix is where all paths begin.
@@ -43,6 +44,7 @@ type Account struct {
 	Settings   desk.Settings
 	Look       Look
 	Bans       *contact.Bans // nil has them opened here
+	Files      *upload.Files // nil takes none
 }
 
 // A Server answers visitors. It is safe for concurrent use.
