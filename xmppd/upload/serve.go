@@ -146,7 +146,7 @@ func (p patient) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// A Body is what comes in a request: it is given up when nothing comes for a while.
+// Body is what comes in a request: it is given up when nothing comes for a while.
 func Body(w http.ResponseWriter, r *http.Request) io.Reader {
 	return &waiting{r.Body, http.NewResponseController(w)}
 }
