@@ -33,7 +33,7 @@ type apiClient struct {
 func (d *daemon) api(options ...string) *apiClient {
 	d.t.Helper()
 	c := &apiClient{t: d.t, d: d, http: &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: d.roots(), ServerName: "desk.example"}},
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{RootCAs: d.roots(), ServerName: d.host()}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Timeout:       time.Minute,
 	}, headers: make(http.Header)}

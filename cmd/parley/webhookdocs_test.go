@@ -155,8 +155,8 @@ func (b *inbox) inPython(t *testing.T, secret, token string) {
 		t.Fatal(err)
 	}
 	samples := blocksOf(pages(t)["docs/webhooks.md"], "python")
-	if len(samples) != 2 {
-		t.Fatalf("%d samples in Python, want 2", len(samples))
+	if len(samples) != 3 {
+		t.Fatalf("%d samples in Python, want 3", len(samples))
 	}
 	program := samples[0] + `
 import json, sys
