@@ -103,8 +103,16 @@ func (s *server) sites(id string) (origins []string, ok bool) {
 	return a.conf.Widget.Sites, true
 }
 
+// pictures is where an account's files are.
+func (s *server) pictures(id string) string {
+	if f := s.files.Account(id); f != nil {
+		return f.Origin()
+	}
+	return ""
+}
+
 // forVisitors answers what visitors ask for.
 func (s *server) forVisitors(mux *http.ServeMux) {
 	mux.Handle(visit.Prefix, s.visit)
-	widget.Register(mux, s.sites)
+	widget.Register(mux, s.sites, s.pictures)
 }

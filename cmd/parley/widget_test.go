@@ -22,7 +22,7 @@ func TestWidget(t *testing.T) {
 	}))
 	_, port, _ := net.SplitHostPort(page.Listener.Addr().String())
 	shop, https := "https://localhost:"+port, freeAddress(t)
-	browser := chromium.Start(t, "--host-resolver-rules=MAP desk.example:443 "+https)
+	browser := chromium.Start(t, "--host-resolver-rules=MAP desk.example:443 "+https+", MAP desk.example 127.0.0.1")
 	page.StartTLS()
 	t.Cleanup(page.Close)
 
@@ -62,6 +62,20 @@ func TestWidget(t *testing.T) {
 	p.Await("document.querySelectorAll('#log .read').length === 2")
 	p.Picture("real")
 
+	p.In("{ const d = new DataTransfer(); d.items.add(new File(['%PDF-1.7 the bill'], 'bill.pdf', {type: 'application/pdf'})); const i = document.querySelector('#files'); i.files = d.files; i.dispatchEvent(new Event('change')) }")
+	bill := anna.until("a file", func(x *tree) bool { return x.child("x") != nil && x.child("x").child("url") != nil })
+	if _, all := d.web("GET", bill.child("x").child("url").text(), nil); string(all) != "%PDF-1.7 the bill" {
+		t.Errorf("Anna gets %q", all)
+	}
+	gif := []byte("GIF89a\x01\x00\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;")
+	slot := anna.slot("lamp.gif", "image/gif", len(gif)).child("slot")
+	if resp, all := d.web("PUT", slot.child("put").attr("url"), gif); resp.StatusCode != http.StatusCreated {
+		t.Fatalf("%s: %s", resp.Status, all)
+	}
+	anna.send("<message type='chat' to='%s' id='a3'><body>%[2]s</body><x xmlns='jabber:x:oob'><url>%[2]s</url></x></message>", address, slot.child("get").attr("url"))
+	p.Await("document.querySelector('.theirs .file img')?.naturalWidth === 1")
+	p.Picture("real-files")
+
 	p.In("WebSocket = function () { throw new Error('blocked') }") // then by events and posts
 	d.end(syscall.SIGKILL)
 	p.Shows("The connection is lost.")
@@ -75,7 +89,7 @@ func TestWidget(t *testing.T) {
 	anna.send("<message type='chat' to='%s' id='a2'><body>Yes!</body></message>", address)
 	p.Shows("Yes!")
 	p.Await("performance.getEntriesByType('resource').some(r => r.name.endsWith('/visit/desk/frames'))") // known when it is answered
-	if got := p.In("[...document.querySelectorAll('#log .text')].map(e => e.firstChild.data).join('|')"); got != "Is the <b>red</b> lamp there?|Yes <i>two</i> |Great|Are you there?|Yes!" {
+	if got := p.In("[...document.querySelectorAll('#log .text')].map(e => e.firstChild.data || e.querySelector('img')?.alt || e.querySelector('bdi').textContent).join('|')"); got != "Is the <b>red</b> lamp there?|Yes <i>two</i> |Great|bill.pdf|lamp.gif|Are you there?|Yes!" {
 		t.Errorf("the visitor sees %s", got)
 	}
 	p.Visit(shop + "/next") // as it was

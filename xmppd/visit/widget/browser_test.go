@@ -55,7 +55,7 @@ func TestBrowser(t *testing.T) {
 	for _, sub := range []struct {
 		name string
 		test func(*testing.T, *chromium.Browser)
-	}{{"Keyboard", keyboard}, {"Markup", markup}, {"Reconnect", reconnect}, {"Blocked", blocked}, {"Phone", phone}, {"Page", nextPage}, {"Foreign", foreign}, {"Away", away}} {
+	}{{"Keyboard", keyboard}, {"Markup", markup}, {"Reconnect", reconnect}, {"Blocked", blocked}, {"Phone", phone}, {"Page", nextPage}, {"Foreign", foreign}, {"Away", away}, {"Files", sendFiles}} {
 		t.Run(sub.name, func(t *testing.T) { sub.test(t, b) })
 	}
 }
@@ -433,6 +433,47 @@ func foreign(t *testing.T, b *chromium.Browser) {
 		}
 	}
 	p.Forgive()
+}
+
+// chosen has the visitor choose files, written as JavaScript.
+func chosen(p *chromium.Tab, files ...string) {
+	p.In("{ const d = new DataTransfer(); for (const f of [" + strings.Join(files, ",") + "]) d.items.add(f); const i = document.querySelector('#files'); i.files = d.files; i.dispatchEvent(new Event('change')) }")
+}
+
+// sendFiles: files are sent and shown: pictures as such, what is not taken with a word why.
+func sendFiles(t *testing.T, b *chromium.Browser) {
+	s := newShop(t, "", frame{"files": frame{"size": 100_000, "types": []string{"image/*", "application/pdf"}}})
+	p := b.Open(t, 1000, 760, false)
+	begin(t, s, p, "My lamp is broken")
+	s.becomes("active", "Anna")
+	p.Shows("Anna")
+	p.Await("!document.querySelector('#clip').hidden && document.querySelector('#files').accept === 'image/*,application/pdf'")
+	p.In("fetch('" + portrait + "').then((r) => r.blob()).then((b) => window.picture = new File([b], 'lamp\u202egnp.png', {type: 'image/png'}))")
+	p.Await("window.picture")
+	chosen(p, "window.picture", "new File(['%PDF-1.7 the bill'], 'bill.pdf', {type: 'application/pdf'})")
+	s.hears("say", frame{"file": "f0"})
+	s.hears("say", frame{"file": "f1"})
+	p.Await("[...document.querySelectorAll('.mine .file img')].every((i) => i.naturalWidth === 96 && i.alt === 'lampgnp.png') && document.querySelectorAll('.mine .file a').length === 2")
+	p.Await("[...document.querySelectorAll('.mine')].at(-1).querySelector('.foot .sr').textContent === 'Sent'")
+	chosen(p, "new File(['x'.repeat(100001)], 'long.pdf', {type: 'application/pdf'})", "new File(['<script>'], 'page.html', {type: 'text/html'})", "new File(['%PDF-'], 'virus.pdf', {type: 'application/pdf'})")
+	p.Shows("the file is too large; at most 98 kB")
+	p.Shows("files of this kind are not taken")
+	p.Shows("the file may do harm")
+	p.In("[...document.querySelectorAll('.foot button')].filter((b) => b.textContent === 'Remove').forEach((b) => b.click())")
+	p.Await("document.querySelectorAll('.mine').length === 3 && !document.querySelector('.foot.bad')")
+	s.tell(frame{"type": "message", "id": "a1", "from": frame{"kind": "agent", "name": "Anna"}, "text": "https://files.example/plan.pdf", "at": time.Now().UTC(),
+		"file": frame{"id": "x", "name": "How to mend it <b>.pdf", "type": "application/pdf", "size": 1_258_291, "url": "https://files.example/plan.pdf"}})
+	p.Await("document.querySelector('.theirs .file a').href === 'https://files.example/plan.pdf' && document.querySelector('.theirs .file .name').textContent === 'How to mend it <b>.pdf'")
+	p.Shows("1.2 MB")
+	p.Picture("files")
+	for _, x := range p.Things(p.Within()) {
+		if x.Name == "" && (x.Role == "button" || x.Role == "link" || x.Role == "image") {
+			t.Errorf("a screen reader has no name for a %s", x.Role)
+		}
+	}
+	p.Visit(s.url + "/next") // all of it is there on the next page
+	p.Button("Close the chat", true)
+	p.Await("document.querySelectorAll('.mine .file a').length === 2 && document.querySelectorAll('.theirs .file a').length === 1")
 }
 
 // away is when nobody is there.

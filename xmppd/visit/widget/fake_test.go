@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"io"
 	"maps"
 	"net/http"
 	"strings"
@@ -36,6 +37,8 @@ type counter struct {
 	blocked bool // WebSockets are
 	deaf    bool // what is said is kept, but the line breaks before it is answered
 	hellos  []int
+	files   map[string]frame // what was sent, by ids
+	bytes   map[string][]byte
 }
 
 // A line is one connection of the visitor's.
@@ -48,7 +51,7 @@ type line struct {
 func (l *line) cut() { l.once.Do(func() { close(l.gone) }) }
 
 func newCounter(t *testing.T, config frame) *counter {
-	return &counter{t: t, config: config, changed: make(chan struct{}), lines: map[*line]bool{}}
+	return &counter{t: t, config: config, changed: make(chan struct{}), lines: map[*line]bool{}, files: map[string]frame{}, bytes: map[string][]byte{}}
 }
 
 func (c *counter) change(f func()) {
@@ -156,6 +159,12 @@ func (c *counter) routes(mux *http.ServeMux) {
 		png.Encode(w, p)
 	})
 	mux.HandleFunc("POST /visit/{account}/contacts", c.open)
+	mux.HandleFunc("POST /visit/{account}/files", c.upload)
+	mux.HandleFunc("GET /files/{id}", func(w http.ResponseWriter, r *http.Request) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		w.Write(c.bytes[r.PathValue("id")])
+	})
 	mux.HandleFunc("GET /visit/{account}/socket", c.socket)
 	mux.HandleFunc("GET /visit/{account}/events", c.events)
 	mux.HandleFunc("POST /visit/{account}/frames", func(w http.ResponseWriter, r *http.Request) {
@@ -217,6 +226,29 @@ func (c *counter) open(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(frame{"contact": c.contact(), "token": "token"})
 }
 
+// upload takes a file, unless it is called so that it is not.
+func (c *counter) upload(w http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.Header.Get("Authorization") != "Bearer token" {
+		http.Error(w, "{}", http.StatusForbidden)
+		return
+	}
+	name := r.URL.Query().Get("name")
+	if name == "virus.pdf" {
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		json.NewEncoder(w).Encode(frame{"code": "refused", "detail": "the file may do harm, so it was not taken"})
+		return
+	}
+	var f frame
+	c.change(func() {
+		id := fmt.Sprint("f", len(c.files))
+		f = frame{"id": id, "name": name, "type": r.Header.Get("Content-Type"), "size": len(body), "url": "https://" + r.Host + "/files/" + id}
+		c.files[id], c.bytes[id] = f, body
+	})
+	w.WriteHeader(http.StatusCreated)
+	json.NewEncoder(w).Encode(frame{"file": f})
+}
+
 // take is what one of the visitor's frames brings about.
 func (c *counter) take(f frame) (answer frame) {
 	c.change(func() {
@@ -233,7 +265,7 @@ func (c *counter) take(f frame) (answer frame) {
 			}
 			if seq == 0 {
 				seq = len(c.log) + 1
-				c.log = append(c.log, frame{"type": "message", "seq": seq, "id": f["id"], "from": frame{"kind": "visitor"}, "text": f["text"], "at": time.Now().UTC()})
+				c.log = append(c.log, frame{"type": "message", "seq": seq, "id": f["id"], "from": frame{"kind": "visitor"}, "text": f["text"], "file": c.files[fmt.Sprint(f["file"])], "at": time.Now().UTC()})
 			}
 			if c.deaf {
 				for l := range c.lines {

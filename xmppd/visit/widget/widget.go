@@ -11,12 +11,15 @@ import (
 // such an account.
 type Sites func(account string) (origins []string, ok bool)
 
+// Pictures is the origin that an account's files are at, such as https://files.example; "" is nowhere else.
+type Pictures func(account string) string
+
 // Register serves the widget:
 //
 //	/visit/loader.js                     the script of the shop's page
 //	/visit/{account}/frame               the frame, on pages of the account's sites alone
 //	/visit/assets/{version}/{name...}    what the frame is made of
-func Register(mux *http.ServeMux, sites Sites) {
+func Register(mux *http.ServeMux, sites Sites, pictures Pictures) {
 	all := load()
 	mux.HandleFunc("GET /visit/loader.js", func(w http.ResponseWriter, r *http.Request) {
 		// A new version comes to the shops' visitors within ten minutes, and none waits for it.
@@ -32,7 +35,7 @@ func Register(mux *http.ServeMux, sites Sites) {
 		}
 		// X-Frame-Options can't name origins, and where both are there, browsers go by frame-ancestors
 		// (Content Security Policy Level 3 §6.4.2): this answer alone is without it. WCP-14
-		secure(w.Header(), framed(origins))
+		secure(w.Header(), framed(origins, pictures(r.PathValue("account"))))
 		w.Header().Del("X-Frame-Options")
 		all.frame.serve(w, r, "no-cache") // other sites, and another version, hold at once
 	})
@@ -52,12 +55,16 @@ const nothing = "default-src 'none'; base-uri 'none'; form-action 'none'"
 
 // framed is the policy of the frame. Without Trusted Types a text could become markup only by a fault of the widget's; with
 // them the browser refuses it. WCP-18
-func framed(origins []string) string {
+func framed(origins []string, pictures string) string {
 	origins = slices.DeleteFunc(slices.Clone(origins), func(o string) bool { return !origin.MatchString(o) })
 	if len(origins) == 0 {
 		origins = []string{"'none'"}
 	}
-	return nothing + "; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+	images := "'self'"
+	if origin.MatchString(pictures) {
+		images += " " + pictures
+	}
+	return nothing + "; script-src 'self'; style-src 'self'; img-src " + images + "; connect-src 'self'; " +
 		"require-trusted-types-for 'script'; trusted-types 'none'; frame-ancestors " + strings.Join(origins, " ")
 }
 

@@ -14,7 +14,7 @@ import (
 // server serves the widget as the daemon does: within headers that hold for everything else.
 func server(t *testing.T, more func(*http.ServeMux), sites Sites) *httptest.Server {
 	mux := http.NewServeMux()
-	Register(mux, sites)
+	Register(mux, sites, func(string) string { return "https://files.example" })
 	if more != nil {
 		more(mux)
 	}

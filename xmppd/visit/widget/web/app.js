@@ -1,6 +1,7 @@
 // The frame: what is known, what is shown of it, and what the visitor does.
 import {$, portrait} from './dom.js';
 import {format, inkOn, parse, readable, usual} from './colour.js';
+import {Attach} from './attach.js';
 import {Composer} from './composer.js';
 import {Copy} from './copy.js';
 import {Host} from './host.js';
@@ -70,10 +71,11 @@ function label() {
   $('hide').hidden = host.alone;
 }
 
-const log = new Log($('log'), text, (item) => say(item.text, item.id));
+const log = new Log($('log'), text, (item) => attach.again(item.id) || say(item.text, item.id, item.file), (item) => attach.cancel(item.id));
 const start = new Start(config, text, begin);
 const rating = new Rating(text, rate);
 const copy = new Copy(text, config.transcript, (email) => post({type: 'transcript', email}, {invalid: 'badEmail'}));
+const attach = new Attach({base, taken: config.files, text, random, take, reason, token: () => keep.get()?.token, done: (id, file) => say('', id, file)});
 new Composer((said) => say(said, random()), (on) => link?.send({type: 'typing', on}));
 
 // begin opens a contact, and answers what was wrong.
@@ -114,20 +116,20 @@ function reason(code, detail, wait) {
 function connect() {
   link?.stop();
   link = new Link({base, token: keep.get().token, take, after: link?.after});
-  for (const p of pending.get() || []) write(p.text, p.id);
+  for (const p of pending.get() || []) write(p.text, p.id, p.file);
   $('log').setAttribute('aria-busy', 'true'); // what was said before is not announced
   link.start();
 }
 
-function say(said, id) {
+function say(said, id, file) {
   if (!link || state.bye) return;
-  write(said, id);
+  write(said, id, file);
   pending.set(link.pending);
 }
 
-function write(said, id) {
-  take({type: 'wrote', id, text: said, at: new Date().toISOString()});
-  link.say(id, said);
+function write(said, id, file) {
+  take({type: 'wrote', id, text: said, file, at: new Date().toISOString()});
+  link.say(id, said, file);
 }
 
 // post asks for something by itself, since a connection ends with the conversation. It answers what was wrong.
@@ -163,6 +165,7 @@ function anew() {
   log.clear();
   rating.clear();
   copy.clear();
+  attach.clear();
   $('thanks').textContent = '';
   draw();
   focus();
@@ -170,7 +173,7 @@ function anew() {
 
 function take(frame) {
   const had = state;
-  if (frame.type === 'error') frame = {...frame, text: reason(frame.code, frame.text)};
+  if (frame.type === 'error' && frame.of !== 'file') frame = {...frame, text: reason(frame.code, frame.text)};
   state = st.reduce(state, frame);
   if (frame.type === 'online') setTimeout(() => $('log').setAttribute('aria-busy', 'false'), 500);
   if (['said', 'error', 'message'].includes(frame.type) && link) pending.set(link.pending.length ? link.pending : null);

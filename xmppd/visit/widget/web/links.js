@@ -30,8 +30,8 @@ function trimmed(url) {
   }
 }
 
-// safe is the address, or nothing: "https://shop.example@evil.example" is no address of the shop's.
-function safe(text) {
+// safe is the address, if it begins with https:// and names nobody, or nothing: "https://shop.example@evil.example" is no address of the shop's.
+export function safe(text) {
   try {
     const url = new URL(text);
     return url.protocol === 'https:' && url.hostname && !url.username && !url.password ? url.href : '';

@@ -1,5 +1,6 @@
 // The conversation as the visitor sees it. An element stays while its item is there, so that a screen reader says each
 // once; what becomes of a message changes a text in place, and is not announced.
+import {FileView} from './file.js';
 import {el, icon, linked, portrait} from './dom.js';
 import {status} from './state.js';
 
@@ -9,8 +10,8 @@ export class Log {
   #lines = new Map(); // key → line
   atEnd = true;
 
-  constructor(list, text, again) {
-    Object.assign(this, {list, text, again});
+  constructor(list, text, again, cancel) {
+    Object.assign(this, {list, text, again, cancel});
     // Whoever reads the end goes on to do so, whatever comes beneath or is said.
     let height = 0; // a list that has just become smaller was not scrolled by anybody
     list.addEventListener('scroll', () => list.clientHeight === height && (this.atEnd = list.scrollHeight - list.scrollTop - height < 40));
@@ -80,6 +81,8 @@ export class Log {
     const element = el('li', {class: kind === 'system' ? 'middle' : mine ? 'mine' : 'theirs'}, ...(kind === 'system' ? [body] : [name, body, foot]));
     const time = el('time'), edited = el('span'), state = document.createTextNode(''), picture = el('span');
     foot.append(time, edited);
+    const file = item.file && new FileView(text, plain, () => this.cancel(item));
+    if (file) body.replaceChildren(file.element);
     let shown, was;
     if (mine) foot.append(picture, el('span', {class: 'sr'}, state));
     return {
@@ -88,7 +91,8 @@ export class Log {
       change: (s, i, more) => {
         if (kind !== 'system' && !mine) name.classList.toggle('sr', more);
         if (kind === 'agent' && !more) portrait(face, plain(i.from.name), i.from.avatar);
-        if (shown !== i.text) {
+        if (file && i.file) file.change(i.file, i.part, i.failed);
+        else if (shown !== i.text) {
           body.replaceChildren(...linked(i.text, text.say('newTab')));
           shown = i.text;
         }
@@ -101,8 +105,8 @@ export class Log {
         foot.classList.toggle('bad', now === 'failed');
         picture.className = now;
         if (now === 'failed') {
-          const again = el('button', {type: 'button'}, text.say('again'));
-          again.addEventListener('click', () => this.again(i));
+          const again = el('button', {type: 'button'}, text.say(i.final ? 'remove' : 'again'));
+          again.addEventListener('click', () => (i.final ? this.cancel(i) : this.again(i)));
           picture.replaceChildren(text.say('failed') + (i.failed ? ': ' + i.failed : ''), ' ', again);
           state.data = '';
         } else {

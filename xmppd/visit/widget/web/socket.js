@@ -49,8 +49,8 @@ export class Link {
   }
 
   // say sends a message until it is answered.
-  say(id, text) {
-    const p = {frame: {type: 'say', id, text}, over: null};
+  say(id, text, file) {
+    const p = {frame: file ? {type: 'say', id, file: file.id} : {type: 'say', id, text}, file, over: null};
     this.#pending.set(id, p);
     if (this.#up) this.#post(p);
   }
@@ -62,7 +62,7 @@ export class Link {
   }
 
   get pending() {
-    return [...this.#pending.values()].map((p) => ({id: p.frame.id, text: p.frame.text}));
+    return [...this.#pending.values()].map(({frame, file}) => (file ? {id: frame.id, text: '', file} : {id: frame.id, text: frame.text}));
   }
 
   #post(p) {

@@ -36,18 +36,22 @@ export function reduce(s, e) {
     case 'offline':
       return {...s, online: false, typing: null};
     case 'wrote':
-      return {...s, items: [...s.items.filter((i) => i.id !== e.id), {id: e.id, text: e.text, at: e.at, from: {kind: 'visitor'}}]};
+      return {...s, items: [...s.items.filter((i) => i.id !== e.id), {id: e.id, text: e.text, file: e.file, at: e.at, from: {kind: 'visitor'}}]};
+    case 'progress': // of a file
+      return {...s, items: s.items.map((i) => (i.id === e.id ? {...i, part: e.part} : i))};
+    case 'dropped':
+      return {...s, items: s.items.filter((i) => i.id !== e.id)};
     case 'said':
       return {...s, items: placed(s.items, {id: e.id, seq: e.seq, at: e.at, failed: undefined}, false)};
     case 'message': {
-      const {seq, id, from, text, at} = e;
+      const {seq, id, from, text, file, at} = e;
       const same = s.typing && from.kind !== 'visitor';
-      return {...s, typing: same ? null : s.typing, items: placed(s.items, {seq, id, from, text, at, failed: undefined}, true)};
+      return {...s, typing: same ? null : s.typing, items: placed(s.items, {seq, id, from, text, file, at, failed: undefined}, true)};
     }
     case 'corrected':
       return {...s, items: s.items.map((i) => (i.id === e.id && i.from && (!e.from || i.from.kind === e.from.kind) ? {...i, text: e.text, corrected: true} : i))};
     case 'error':
-      return e.id ? {...s, items: s.items.map((i) => (i.id === e.id ? {...i, failed: e.text || ''} : i))} : s;
+      return e.id ? {...s, items: s.items.map((i) => (i.id === e.id ? {...i, failed: e.text || '', final: e.final} : i))} : s;
     case 'state':
       // The place in the queue is told apart, and only when it is another; where a copy can go to, in the beginning.
       return {...s, contact: {position: s.contact?.position, wait: s.contact?.wait, mail: s.contact?.mail, ...e.contact}, before: e.contact, typing: null, items: [...s.items, ...noted(s.before, e)].sort(bySeq)};

@@ -31,6 +31,12 @@ export class Text {
     return new Intl.NumberFormat(this.locale).format(n);
   }
 
+  // size is a number of bytes.
+  size(n) {
+    const [value, unit] = n >= 1e6 ? [n / 2 ** 20, 'megabyte'] : [Math.max(1, Math.ceil(n / 1024)), 'kilobyte'];
+    return new Intl.NumberFormat(this.locale, {style: 'unit', unit, unitDisplay: 'short', maximumFractionDigits: value < 10 ? 1 : 0}).format(value);
+  }
+
   // span is a number of seconds for somebody who waits.
   span(seconds) {
     const [n, unit] = seconds < 3600 ? [Math.max(1, Math.round(seconds / 60)), 'minute'] : [Math.round(seconds / 3600), 'hour'];
