@@ -69,6 +69,9 @@ type Desk struct {
 	OfflineFor time.Duration `toml:"offline_for" default:"'10m'" min:"1s"`
 	// How long a form may take.
 	CollectFor time.Duration `toml:"collect_for" default:"'1h'" min:"1s"`
+	// Who gets a mail when a visitor has said something and nobody was there, if there is [mail]: an address or a list of them. It says when, and of
+	// which contact, and nothing of what was said.
+	OfflineMail []string `toml:"offline_mail" default:"[]"`
 	// When somebody is there, such as ["mon-fri 09:00-17:30", "sat 10:00-13:00"]. An empty list is always.
 	Hours []string `toml:"hours" default:"[]"`
 	// Days on which nobody is, such as "2026-12-25".
@@ -158,6 +161,14 @@ func (f *File) checkVisitors(add func(*Fault)) {
 		}
 		if d.WeightLoad+d.WeightIdle+d.WeightTags == 0 {
 			fault("desk.weight_load", "", fmt.Errorf("not all weights can be 0"))
+		}
+		if len(d.OfflineMail) > 0 && f.Mail.Server == "" {
+			fault("desk.offline_mail", "", fmt.Errorf("nothing is mailed without a server under [mail]"))
+		}
+		for _, to := range d.OfflineMail {
+			if !isMailbox(to) {
+				fault("desk.offline_mail", "", fmt.Errorf("not an address such as \"shop@desk.example\": %q", to))
+			}
 		}
 		_, err := d.hours()
 		fault("desk.hours", `such as ["mon-fri 09:00-17:30", "sat 10:00-13:00"]`, err)

@@ -284,6 +284,13 @@ func (s *server) start(ctx context.Context, a *account) error {
 			}
 		})
 	})
+	working.Go(func() {
+		panics.Keep(hooks, log, "mail", func(ctx context.Context) {
+			if err := s.notes.RunLeft(ctx, notify.Account{ID: a.id, Domain: a.domain, Store: a.store}, a.conf.Desk.OfflineMail); err != nil {
+				log.Error("messages that visitors left are not mailed", "err", err)
+			}
+		})
+	})
 	go func() { // ends with its context; stopAll waits for done
 		defer close(v.done)
 		defer working.Wait()

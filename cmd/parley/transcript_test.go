@@ -68,3 +68,14 @@ func TestTranscriptsByMail(t *testing.T) {
 		}
 	}
 }
+
+// Whom the account names for it hears by mail that a visitor has left a message; what it was stays sealed.
+func TestOfflineMail(t *testing.T) {
+	t.Parallel()
+	box := postbox.Open(t, postbox.Options{User: "parley"})
+	d := visited(t, append(mailing(t, t.TempDir(), box), "-set", "account.desk.desk.offline_mail='shop@desk.example'")...)
+	is := d.openContact(`{"id":"0123456789abcdef","name":"Mia","text":"Call me about the zebrafinch"}`)
+	if m := box.Next(); strings.Join(m.To, " ") != "shop@desk.example" || !strings.Contains(m.Text, "contact "+is.Contact.ID+"\n") || strings.Contains(m.Raw, "zebrafinch") || strings.Contains(m.Raw, "Mia") {
+		t.Errorf("%s\n%s", m.To, m.Raw)
+	}
+}

@@ -12,6 +12,9 @@
 // one. All accounts together send Config.PerHour in an hour; what is over
 // that waits, and grows together.
 //
+// Who is named for it hears in the same way that a visitor has left a message (RunLeft). Those are
+// few, and not the operators, so such mails have an hour's room of their own.
+//
 // Nobody waits for mail: whoever causes an alert has appended a record or put a
 // panic into a bounded queue, and goes on.
 //

@@ -21,6 +21,7 @@ type Store interface {
 	Newest() store.Ordinal
 	Watch(ch chan<- struct{}) (stop func())
 	Happened(ctx context.Context, after, to store.Ordinal, yield func(*store.Entry) error) error
+	Read(ctx context.Context, after store.Ordinal, max int, yield func(*store.Entry) error) error
 	// Setting and SetSetting keep how far the log was read.
 	Setting(ctx context.Context, name string) (string, error)
 	SetSetting(ctx context.Context, name, value string) error
@@ -61,10 +62,25 @@ func Alerts(event string) bool {
 // Run mails an account's alerts until ctx ends. What is unfinished is mailed after the next
 // start. It may run once at a time for each account.
 func (n *Notifier) Run(ctx context.Context, a Account) error {
+	return n.follow(ctx, &a, &watch{mailer: n.mailer, setting: alertsSetting, wants: Alerts})
+}
+
+// RunLeft mails to some people of an account's that visitors have left messages when nobody was there: when, and of which contacts, but
+// nothing of what they said. It is otherwise as Run, and neither keeps the other waiting.
+func (n *Notifier) RunLeft(ctx context.Context, a Account, to []string) error {
+	if len(to) == 0 {
+		return nil
+	}
+	c := n.c
+	c.To = to
+	return n.follow(ctx, &a, &watch{mailer: newMailer(&c, &n.Stats), setting: leftSetting, said: true, wants: func(event string) bool { return event == "offline_message.created" }})
+}
+
+func (n *Notifier) follow(ctx context.Context, a *Account, w *watch) error {
 	if !n.On() {
 		return nil
 	}
-	w := &watch{n: n, account: &a, log: n.c.Log.With("account", a.ID), batches: make(map[string]*batch)}
+	w.n, w.account, w.log, w.batches = n, a, n.c.Log.With("account", a.ID), make(map[string]*batch)
 	if err := w.run(ctx); err != nil && ctx.Err() == nil {
 		return fmt.Errorf("mail of %s: %w", a.ID, err)
 	}

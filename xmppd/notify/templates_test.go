@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"testing"
@@ -24,6 +25,42 @@ func TestEachAlertHasItsText(t *testing.T) {
 	}
 	if found < 8 {
 		t.Errorf("only %d events are mailed", found)
+	}
+}
+
+// Of messages that visitors leave nothing is mailed but when, and of which contact: to those who want that, and to nobody else.
+func TestLeftMessagesAreMailed(t *testing.T) {
+	d := newDesk(t, postbox.Options{})
+	ctx, cancel := context.WithCancel(t.Context())
+	n := New(d.c)
+	ended := make(chan error, 1)
+	go func() { // ends with ctx
+		ended <- n.RunLeft(ctx, Account{ID: "desk", Domain: "desk.example", Store: d}, []string{"shop@desk.example"})
+	}()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	d.start()
+	defer func() { d.stop() }()
+	d.begun(leftSetting)
+	d.box.Refuse(451)
+	d.happens(store.KindOfflineMessage, `{"contact":{"id":"mwq4xk2m7t","state":"offline"},"person":{"name":"Mia Rossi","fields":{"email":"mia@home.example"}},"by":"visitor"}`)
+	d.box.AwaitTries(1)
+	d.box.Refuse(0)
+	m := d.box.Next()
+	if m.Subject != "[desk.example] desk.example: somebody has left a message" || strings.Join(m.To, " ") != "shop@desk.example" ||
+		!strings.Contains(m.Text, " UTC, contact mwq4xk2m7t\n") || strings.Contains(m.Text, "Mia") || strings.Contains(m.Text, "home.example") {
+		t.Errorf("%s to %s\n%s", m.Subject, m.To, m.Text)
+	}
+	d.happens(store.KindTokenRotated, `{}`)
+	if m := d.box.Next(); !strings.Contains(m.Subject, "token") || m.To[0] != "ops@desk.example" {
+		t.Errorf("%s to %s", m.Subject, m.To)
+	}
+	if d.box.Waiting() != 0 {
+		t.Errorf("there is another mail: %+v", d.box.Next())
 	}
 }
 

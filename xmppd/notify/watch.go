@@ -15,6 +15,10 @@ type watch struct {
 	n       *Notifier
 	account *Account
 	log     *slog.Logger
+	mailer  *mailer
+	setting string            // where its state is kept
+	wants   func(string) bool // which events are mailed
+	said    bool              // they are in conversations, and not in the journal
 
 	state   state
 	read    store.Ordinal     // how far the log was looked through
@@ -43,10 +47,13 @@ type batch struct {
 }
 
 const (
-	setting = "mail.alerts"
+	alertsSetting = "mail.alerts"
+	leftSetting   = "mail.left"
 	// saveEvery is how far the log is read without an alert before that is worth a write.
 	saveEvery = 100_000
-	saveTime  = 5 * time.Second
+	// readMax is how many records are read at a time where all have to be.
+	readMax  = 500
+	saveTime = 5 * time.Second
 )
 
 func (w *watch) run(ctx context.Context) error {
@@ -79,7 +86,7 @@ func (w *watch) run(ctx context.Context) error {
 
 // load begins where the last run ended; the first begins with what comes.
 func (w *watch) load(ctx context.Context) error {
-	text, err := w.account.Store.Setting(ctx, setting)
+	text, err := w.account.Store.Setting(ctx, w.setting)
 	switch {
 	case errors.Is(err, store.ErrNotFound):
 		w.state.Cursor = w.account.Store.Newest()
@@ -103,18 +110,28 @@ func (w *watch) load(ctx context.Context) error {
 // gather reads what has happened since.
 func (w *watch) gather(ctx context.Context) error {
 	newest := w.account.Store.Newest()
-	err := w.account.Store.Happened(ctx, w.read, newest, func(e *store.Entry) error {
+	look := func(e *store.Entry) error {
 		name := e.Kind.Event()
-		if Alerts(name) && !e.Locked && e.Ordinal > w.state.Kinds[name].To {
+		if w.wants(name) && !e.Locked && e.Ordinal > w.state.Kinds[name].To {
 			w.add(name, e)
 		}
 		w.read = e.Ordinal
 		return nil
-	})
-	if err == nil {
-		w.read = newest
 	}
-	return err
+	if !w.said {
+		err := w.account.Store.Happened(ctx, w.read, newest, look)
+		if err == nil {
+			w.read = newest
+		}
+		return err
+	}
+	for before := store.Ordinal(-1); w.read != before; {
+		before = w.read
+		if err := w.account.Store.Read(ctx, w.read, readMax, look); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (w *watch) add(name string, e *store.Entry) {
@@ -141,7 +158,7 @@ func (w *watch) mail(ctx context.Context) {
 		}
 		m, err := render(name, b.alert)
 		if err == nil {
-			err = w.n.mailer.send(ctx, m)
+			err = w.mailer.send(ctx, m)
 		}
 		if err != nil && (ctx.Err() != nil || !w.failed(name, b, err)) {
 			return
@@ -207,7 +224,7 @@ func (w *watch) save(ctx context.Context, now bool) {
 	if err == nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), saveTime)
 		defer cancel()
-		err = w.account.Store.SetSetting(ctx, setting, string(text))
+		err = w.account.Store.SetSetting(ctx, w.setting, string(text))
 	}
 	if err != nil {
 		w.log.Warn("how far alerts were mailed cannot be kept", "err", err)

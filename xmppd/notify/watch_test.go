@@ -61,7 +61,12 @@ func (d *desk) start() {
 			d.t.Error(err)
 		}
 	}
-	// It has begun when it knows where.
+	d.begun(alertsSetting)
+}
+
+// begun returns when something that reads the log knows where it begins.
+func (d *desk) begun(setting string) {
+	d.t.Helper()
 	for {
 		_, err := d.Setting(d.t.Context(), setting)
 		if err == nil {
