@@ -190,3 +190,40 @@ func TestFilesBothWays(t *testing.T) {
 	}
 	_ = ws
 }
+
+// What there is no room for, and what the operator's program does not like, is refused with a word why; webhooks hear of the latter.
+func TestFilesRefused(t *testing.T) {
+	t.Parallel()
+	d := visited(t, "-set", "account.desk.files.total='100 KiB'", "-set", `account.desk.files.scan=["/bin/sh", "-c", "! grep -q VIRUS"]`)
+	anna := d.login("anna", "correct horse 42", "phone").in(t)
+	e := anna.slot("plan.pdf", "application/pdf", 200<<10).child("error")
+	if stamp := e.child("retry").attr("stamp"); e.child("resource-constraint") == nil || !strings.HasSuffix(stamp, "Z") { // XEP-0363 §4, rule 54
+		t.Errorf("a slot for more than there is room: %s", e)
+	}
+	is := d.openContact(`{"id":"0123456789abcdef","name":"Mia","text":"Look at this"}`)
+	for _, c := range []struct {
+		body, code string
+		status     int
+	}{
+		{strings.Repeat("x", 200<<10), "limit", http.StatusTooManyRequests},
+		{"a VIRUS", "refused", http.StatusUnprocessableEntity},
+		{"harmless", "", http.StatusCreated},
+	} {
+		resp, answer := d.web("POST", "/visit/desk/files?name=x.txt", []byte(c.body), "Authorization", "Bearer "+is.Token, "Content-Type", "text/plain")
+		var got struct{ Code string }
+		if err := json.Unmarshal(answer, &got); err != nil || resp.StatusCode != c.status || got.Code != c.code {
+			t.Errorf("%d bytes are answered with %s, %s", len(c.body), resp.Status, answer)
+		}
+	}
+	var events struct {
+		Items []struct {
+			Type string
+			Data struct{ Name, Reason string }
+		}
+	}
+	c := d.api("-role", "supervisor")
+	c.ask("GET", "/v1/events?types=attachment.created,attachment.rejected", "", 200, &events)
+	if len(events.Items) != 2 || events.Items[0].Type != "attachment.rejected" || events.Items[0].Data.Reason == "" || events.Items[1].Type != "attachment.created" {
+		t.Errorf("the events are %+v", events.Items)
+	}
+}

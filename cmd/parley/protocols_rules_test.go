@@ -53,6 +53,7 @@ var rules = map[int]string{
 	41: "Somebody else's archive is refused as a missing one is; each message has one entry.",
 	52: "disco says the same of a colleague, a stranger and nobody.",
 	53: "Blocking, in both directions and all forms, told to the devices that asked for the list.",
+	54: "A slot is for one file of one size and type, once; what is too large is told with the limit, and nothing that is got is run.",
 	55: "While a client is inactive, presence and the like is held back, in order, and bounded.",
 	56: "When somebody is removed nothing of theirs stays, and who gets the name starts clean.",
 }
