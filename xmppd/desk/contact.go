@@ -22,6 +22,7 @@ type Contact struct {
 	Question string            `json:",omitempty"` // what the visitor has said first
 	Lang     string            `json:",omitempty"` // BCP 47
 	Fields   map[string]string `json:",omitempty"` // of the form, and what agents have set
+	Emails   []string          `json:",omitempty"` // of the addresses in Fields, those that the visitor, or who vouches for them, has given
 	Tags     []string          `json:",omitempty"` // for people and reports
 	Wants    Wants             // whom to ask
 	Priority int               // 1, served first, to 30; 15 is usual

@@ -236,6 +236,7 @@ func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (openin
 	if a.banned(contact.BanVisitor, c.Visitor) {
 		return opening{}, errBanned
 	}
+	c.Emails = a.emails(&c)
 	if !w.Form {
 		if err := a.complete(&c); err != nil {
 			return opening{}, err

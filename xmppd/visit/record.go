@@ -84,8 +84,8 @@ func (a *account) shown(c *desk.Contact, f face) Contact {
 	if s.Agent != nil {
 		*s.Agent = who(f)
 	}
-	if known := a.emails(c); len(known) > 0 && a.mails() {
-		s.Mail = masked(known[0])
+	if len(c.Emails) > 0 && a.mails() {
+		s.Mail = masked(c.Emails[0])
 	}
 	if c.State.Waiting() {
 		p := a.place(c)

@@ -312,8 +312,9 @@ type frame struct {
 
 // A client speaks the protocol over a WebSocket.
 type client struct {
-	s  *shop
-	ws *websocket.Conn
+	s       *shop
+	ws      *websocket.Conn
+	welcome visit.Contact
 }
 
 // dial opens a WebSocket and says nothing yet.
@@ -343,7 +344,7 @@ func (s *shop) dial(header ...string) (*client, *http.Response, error) {
 		return nil, resp, err
 	}
 	ws.SetReadLimit(1 << 20)
-	return &client{s, ws}, resp, nil
+	return &client{s: s, ws: ws}, resp, nil
 }
 
 // comes opens a WebSocket to a contact, says hello, and reads the welcome.
@@ -353,9 +354,11 @@ func (s *shop) comes(token string, after int64) *client {
 	s.must(err)
 	s.t.Cleanup(func() { c.ws.CloseNow() })
 	c.send(J{"type": "hello", "token": token, "after": after})
-	if f := c.next(); f.Type != "welcome" {
+	f := c.next()
+	if f.Type != "welcome" {
 		s.t.Fatalf("hello is answered by %+v", f)
 	}
+	c.welcome = f.Contact
 	return c
 }
 

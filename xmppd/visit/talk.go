@@ -217,7 +217,10 @@ func (t *talk) submit(f *asked, done desk.Done) {
 		done(nil, err)
 		return
 	}
-	k.Submit(t.id, desk.Visitor, func(c *desk.Contact) { *c = fill(c, f) }, done)
+	k.Submit(t.id, desk.Visitor, func(c *desk.Contact) {
+		*c = fill(c, f)
+		c.Emails = t.account.emails(c)
+	}, done)
 }
 
 // fill is the contact with what a form says. What the shop has vouched for stays.

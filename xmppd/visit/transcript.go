@@ -63,7 +63,7 @@ func (a *account) mails() bool {
 	return a.server.cfg.Mail != nil && (a.Look.Transcript == "known" || a.Look.Transcript == "any")
 }
 
-// emails are the addresses that are known of a contact's visitor.
+// emails are the addresses in a contact's fields.
 func (a *account) emails(c *desk.Contact) (list []string) {
 	add := func(field string) {
 		if s := strings.TrimSpace(c.Fields[field]); isEmail(s) && !slices.Contains(list, s) {
@@ -158,8 +158,10 @@ func (s *Server) SendTranscript(ctx context.Context, account, address string, ag
 
 // sendTranscript returns when the mail server has taken it.
 func (a *account) sendTranscript(ctx context.Context, c *desk.Contact, who *applicant) error {
-	known := a.emails(c)
-	to := who.email
+	known, to := c.Emails, who.email
+	if who.by == desk.Agents && a.Look.Transcript == "any" {
+		known = append(slices.Clip(known), a.emails(c)...) // which agents may have set
+	}
 	switch {
 	case !a.mails():
 		return errNoMail

@@ -190,6 +190,26 @@ func TestTranscriptsForOthers(t *testing.T) {
 			t.Errorf("to %q: %d %s, want %d %s", c.email, r.Status, r.Body, c.status, c.code)
 		}
 	}
+	// What an agent has noted is not what the visitor has given.
+	is, err := s.contacts.ByAddress(leo.Contact.ID)
+	s.must(err)
+	_, err = contact.Wait(func(done desk.Done) {
+		s.contacts.Set(is.ID, desk.Agents, s.agents["anna"], "fields", func(c *desk.Contact) { c.Fields = map[string]string{"email": "anna@elsewhere.example"} }, done)
+	})
+	s.must(err)
+	if err := s.server.SendTranscript(t.Context(), "desk", leo.Contact.ID, s.agents["anna"]); err == nil {
+		t.Error("an agent has it sent to herself")
+	}
+	if r := s.transcript(leo, "anna@elsewhere.example"); r.Code != "address" {
+		t.Errorf("to what an agent has noted: %d %s", r.Status, r.Body)
+	}
+	form := s.open(J{"form": true})
+	page := s.comes(form.Token, 0)
+	page.send(J{"type": "submit", "fields": J{"mail": "kim@home.example"}})
+	page.state("queued")
+	if page := s.comes(form.Token, 0); page.welcome.Mail != "k…@home.example" {
+		t.Errorf("after a form it can go to %q", page.welcome.Mail)
+	}
 	box.Refuse(550)
 	if r := s.transcript(mia, ""); r.Status != 422 || r.Code != "invalid" {
 		t.Errorf("the mail server does not want it: %d %s", r.Status, r.Body)
