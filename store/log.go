@@ -56,7 +56,9 @@ const (
 	KindAttachmentCreated  Kind = 36
 	KindAttachmentRejected Kind = 37
 	KindAgentPaused        Kind = 38
+	KindVisitorIdentified  Kind = 44
 	KindVisitorBanned      Kind = 45
+	KindVisitorErased      Kind = 46
 )
 
 var events = map[Kind]string{
@@ -94,7 +96,9 @@ var events = map[Kind]string{
 	KindAttachmentCreated:  "attachment.created",
 	KindAttachmentRejected: "attachment.rejected",
 	KindAgentPaused:        "agent.paused",
+	KindVisitorIdentified:  "visitor.identified",
 	KindVisitorBanned:      "visitor.banned",
+	KindVisitorErased:      "visitor.erased",
 }
 
 // Event is the name under which webhooks tell of such a record, or "" if the

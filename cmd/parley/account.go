@@ -161,7 +161,23 @@ func (a *account) openPeople(ctx context.Context) (err error) {
 	a.people, err = people.Open(ctx, people.Config{
 		Dir: a.dir, Account: a.id, Keys: a.keys, Now: a.inst.now, Log: a.inst.log.With("account", a.id), Idle: idleAfter,
 	})
-	return err
+	if err != nil || !a.people.Pending() {
+		return err
+	}
+	// Nobody has taken the contacts up yet. What can't go now is tried again every hour.
+	e := contact.Eraser{Store: a.store, People: a.people, Now: a.inst.now}
+	if err := e.Resume(ctx); err != nil {
+		a.inst.log.Error("a visitor is not erased yet", "account", a.id, "err", err)
+	}
+	return nil
+}
+
+// erasing says whether something of a visitor who was erased may be left. Who has not opened the account
+// yet does not know.
+func (a *account) erasing() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.opened && a.people != nil && a.people.Pending()
 }
 
 // close closes the account for good. It may be called twice.

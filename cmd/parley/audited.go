@@ -169,10 +169,10 @@ func (f failing) Read([]byte) (int, error) {
 	return 0, io.EOF
 }
 
-var plainRef = regexp.MustCompile(`^((wh|ak)_[a-z0-9_-]{1,100}|ban_[A-Z2-7]{1,40}|[0-9]{1,19}|[a-z0-9-]{1,32})$`)
+var plainRef = regexp.MustCompile(`^((wh|ak)_[a-z0-9_-]{1,100}|ban_[A-Z2-7]{1,40}|[pv]_[a-z2-7]{1,40}|[0-9]{1,19}|[a-z0-9-]{1,32})$`)
 
 // refs are what paths of the API are about, by their first part.
-var refs = map[string]string{"webhooks": "webhook", "conversations": "conversation", "keys": "key", "agents": "agent", "credentials": "agent", "bans": "ban", "contacts": "contact"}
+var refs = map[string]string{"webhooks": "webhook", "conversations": "conversation", "keys": "key", "agents": "agent", "credentials": "agent", "bans": "ban", "visitors": "visitor", "contacts": "contact"}
 
 // objectOf is what a path of the API is about, as long as that is a reference: what somebody
 // typed may be anything, and a name is not for the log. Agents' handlers say who it is.

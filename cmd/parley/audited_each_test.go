@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"parley.im/parley/store/keys"
+	"parley.im/parley/store/people"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/xmppd/web"
 )
@@ -136,6 +137,14 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 	made("keys", `{"kind":"basic","role":"admin"}`, &key)
 	made("agents/ben@desk.example/credentials", `{"label":"phone"}`, &device)
 	talk := fmt.Sprint("conversations/", c.talk())
+	a, err := c.i.account(t.Context(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mia, err := a.people.Know(t.Context(), people.Said{Subject: "customer-17", Email: "mia@home.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	spoken := "conversation/" + strings.TrimPrefix(talk, "conversations/")
 	visitor := c.openContact("desk", "hello")
 	visits := desk + "contacts/" + visitor
@@ -204,6 +213,12 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 
 		{"GET /v1/events", desk + "events", "", 200, "desk: events.list account/desk done map[]"},
 
+		{"GET /v1/visitors", desk + "visitors?email=mia@home.example", "", 200, "desk: visitors.find account/desk done map[]"},
+		{"GET /v1/visitors/{visitor}", desk + "visitors/v_aaaaaaaaaaaaaaaaaaaaaaaa", "", 404, "desk: visitor.get visitor/v_aaaaaaaaaaaaaaaaaaaaaaaa refused map[]"},
+		{"GET /v1/visitors/{visitor}", desk + "visitors/" + mia, "", 200, "desk: visitor.get visitor/" + mia + " done map[]"},
+		{"DELETE /v1/visitors/{visitor}", desk + "visitors/mia@home.example", "", 404, "desk: visitor.erase visitor refused map[]"},
+		{"DELETE /v1/visitors/{visitor}", desk + "visitors/" + mia, "", 200, "desk: visitor.erase visitor/" + mia + " done map[contacts:0]"},
+
 		{"GET /v1/bans", desk + "bans", "", 200, ""},
 		{"POST /v1/bans", desk + "bans", `{"visitor":"v_aaaaaaaaaaaaaaaaaaaaaaaa","for":"1d"}`, 201, "desk: ban.create visitor/v_aaaaaaaaaaaaaaaaaaaaaaaa done map[for:1d]"},
 		{"POST /v1/bans", desk + "bans", `{"address":"192.0.2.7","for":"1d"}`, 201, "desk: ban.create account/desk done map[for:1d]"},
@@ -236,7 +251,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		if !strings.Contains(name, "audit") {
 			continue
 		}
-		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone", "192.0.2.7"} {
+		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone", "192.0.2.7", "home.example", "customer-17"} {
 			if strings.Contains(text, secret) {
 				t.Errorf("%s holds %q", name, secret)
 			}

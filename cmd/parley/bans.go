@@ -35,7 +35,7 @@ func banCommands() []command {
 	}
 }
 
-// bansPath is where an account's bans are.
+// withBans runs do with where an account's bans are.
 func (c *call) withBans(ctx context.Context, do func(cl *client, path string) error) error {
 	return c.withClient(ctx, func(cl *client) error {
 		id, err := c.account(ctx, cl)

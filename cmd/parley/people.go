@@ -5,7 +5,17 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/xmppd/contact"
 )
+
+// eraser erases visitors of an account.
+func (a *account) eraser() *contact.Eraser {
+	e := &contact.Eraser{Store: a.store, People: a.people, Now: a.inst.now}
+	if a.inst.live != nil {
+		e.Live = a.inst.live.Contacts(a.id)
+	}
+	return e
+}
 
 // peopleAtOnce is how many people are looked at in one reading.
 const peopleAtOnce = 256

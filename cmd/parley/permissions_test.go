@@ -62,6 +62,9 @@ var permitted = map[string]string{
 	"list-bans":              "bans:read supervisor",
 	"create-ban":             "bans:write supervisor",
 	"delete-ban":             "bans:write supervisor",
+	"find-visitors":          "visitors:read supervisor",
+	"get-visitor":            "visitors:read supervisor",
+	"erase-visitor":          "visitors:write admin",
 	"list-events":            "events:read supervisor",
 	"list-keys":              "keys:read admin",
 	"create-key":             "keys:write admin",
@@ -124,7 +127,7 @@ func TestAPIPermissions(t *testing.T) {
 	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
-	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "name": "nobody"}
+	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "nobody"}
 	routes := c.routes()
 	var ids []string
 	for _, r := range routes {
@@ -227,7 +230,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	if len(events.Items) == 0 {
 		t.Fatal("shop has no event")
 	}
-	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "contact": contact, "ban": "ban_none", "name": "bob"}
+	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "contact": contact, "ban": "ban_none", "visitor": "v_none", "name": "bob"}
 	for _, r := range desk.routes() {
 		if !strings.Contains(r.path, "{") {
 			continue
@@ -236,7 +239,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 		if a.status != 404 {
 			t.Errorf("%s of another account: %d %s, want 404", r.id, a.status, a.body)
 		}
-		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "name": "rob"}
+		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "rob"}
 		b := desk.send(desk.request(r.method, r.at(nowhere), bodies[r.id]))
 		for name, value := range theirs {
 			a.body = strings.ReplaceAll(a.body, value, nowhere[name])

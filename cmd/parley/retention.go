@@ -107,11 +107,16 @@ func (r *retention) account(ctx context.Context, a *account, now time.Time, trus
 	r.mu.Lock()
 	o := r.next[a]
 	r.mu.Unlock()
-	if o.done && !a.store.Unfinished() && (o.next.IsZero() || now.Before(o.next)) {
+	if o.done && !a.store.Unfinished() && !a.erasing() && (o.next.IsZero() || now.Before(o.next)) {
 		return false, nil
 	}
 	if err := a.open(ctx); err != nil {
 		return false, err
+	}
+	if a.erasing() {
+		if err := a.eraser().Resume(ctx); err != nil {
+			return false, err
+		}
 	}
 	wait = !trusted(a.store.Written())
 	e := store.Expiry{Now: now, Done: r.count}

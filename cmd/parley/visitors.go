@@ -55,6 +55,16 @@ func (v visitorsOf) Know(ctx context.Context, account string, who visit.Identity
 	return a.people.Know(ctx, people.Said{Subject: who.Subject, Name: who.Name, Email: who.Email, Phone: who.Phone})
 }
 
+// Erased says whether the visitor of an internal id was erased.
+func (v visitorsOf) Erased(ctx context.Context, account, id string) (bool, error) {
+	a, err := v.account(ctx, account)
+	if err != nil {
+		return false, err
+	}
+	at, err := a.people.Erased(id)
+	return !at.IsZero(), err
+}
+
 // support is how an account wants visitors dealt with; nil if it has none.
 func (a *account) support() *desk.Settings {
 	if !a.conf.Visitors {

@@ -35,10 +35,10 @@ func (d *daemon) visitors() *http.Client {
 }
 
 type visitorFrame struct {
-	Type, ID, Text, Code, Token string
-	Seq                         int64
-	Contact                     struct{ ID, State string }
-	File                        sentFile
+	Type, ID, Text, Code, Token, Visitor string
+	Seq                                  int64
+	Contact                              struct{ ID, State string }
+	File                                 sentFile
 }
 
 type sentFile struct {

@@ -22,7 +22,7 @@ func (i *installation) newAPI() *web.API {
 }
 
 func (a *account) web() web.Account {
-	return web.Account{ID: a.id, Domain: a.domain, Sealed: a.conf.Sealed(), Store: a.store, Auth: a.auth, Bans: a.bans}
+	return web.Account{ID: a.id, Domain: a.domain, Sealed: a.conf.Sealed(), Store: a.store, Auth: a.auth, Bans: a.bans, People: a.people}
 }
 
 // WebAccount is an account that is in operation.
@@ -59,6 +59,15 @@ func (i webInstallation) Audit(ctx context.Context, d web.Deed, do func(context.
 	}
 	verb, what, _ := strings.Cut(d.Operation, "-")
 	return i.audited(audit.Called(ctx, who), d.Account, audit.Record{Action: what + "." + verb, Object: objectOf(d.Account, d.Object)}, do)
+}
+
+// CopiesUntil is when the last copy of the keys that there are now has expired.
+func (i webInstallation) CopiesUntil() time.Time {
+	b := i.config().Backup
+	if len(b.Recipients) == 0 {
+		return time.Time{}
+	}
+	return i.now().Add(b.KeepKeys)
 }
 
 // Live is the server that runs.

@@ -70,8 +70,8 @@ func TestPeopleComeBack(t *testing.T) {
 			}
 		}
 		if test.want != nil {
-			if left, err := again.Unfinished(); err != nil || len(left) != 1 || left[0] != zoe {
-				t.Errorf("at %s there is left to be destroyed: %q, %v", test.at, left, err)
+			if left, err := again.Unfinished(); err != nil || len(left) != 1 || left[0].ID != zoe || left[0].Told {
+				t.Errorf("at %s there is left to be destroyed: %v, %v", test.at, left, err)
 			}
 			if id := q.know(again, "mia"); id != mia {
 				t.Errorf("at %s who comes again is %s, want %s", test.at, id, mia)

@@ -2,6 +2,7 @@ package people
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -19,7 +20,7 @@ func (p *People) Erase(ctx context.Context, id string) error {
 		_, err := p.drop(ctx, db, id, "SELECT number FROM person WHERE id = ?", []any{id}, func() error {
 			return db.Exec("INSERT INTO erased (id, at, done) VALUES (?, ?, 0) ON CONFLICT (id) DO UPDATE SET at = excluded.at, done = 0", id, now)
 		})
-		return err
+		return errors.Join(err, p.count(db))
 	})
 	if err != nil {
 		return fmt.Errorf("erase visitor %s: %w", id, err)
@@ -59,20 +60,55 @@ func (p *People) drop(ctx context.Context, db *conn.Conn, id, which string, args
 	return true, err
 }
 
-// Done says that nothing of an erased visitor is left anywhere else.
+// How far an erasure has come. The numbers are part of the format on disk.
+const (
+	begun    = 0
+	toldOf   = 1 // nothing is left that was found, and that was told
+	finished = 2
+)
+
+// Told says that nothing was found any more of an erased visitor, and that this was told.
+func (p *People) Told(id string) error {
+	return p.use(func(db *conn.Conn) error {
+		return db.Exec("UPDATE erased SET done = ? WHERE id = ? AND done = ?", toldOf, id, begun)
+	})
+}
+
+// Done says that nothing of an erased visitor can come any more.
 func (p *People) Done(id string) error {
-	return p.use(func(db *conn.Conn) error { return db.Exec("UPDATE erased SET done = 1 WHERE id = ?", id) })
+	return p.use(func(db *conn.Conn) error {
+		if err := db.Exec("UPDATE erased SET done = ? WHERE id = ?", finished, id); err != nil {
+			return err
+		}
+		return p.count(db)
+	})
+}
+
+// An Erasure is one that is not done.
+type Erasure struct {
+	ID   string
+	At   time.Time
+	Told bool
 }
 
 // Unfinished are the visitors who were erased, and of whom something may be left.
-func (p *People) Unfinished() (ids []string, err error) {
+func (p *People) Unfinished() (list []Erasure, err error) {
 	err = p.use(func(db *conn.Conn) error {
-		return db.Query("SELECT id FROM erased WHERE done = 0", nil, func(r conn.Row) error {
-			ids = append(ids, r.Text(0))
+		return db.Query("SELECT id, at, done FROM erased WHERE done < +?", []any{finished}, func(r conn.Row) error {
+			list = append(list, Erasure{r.Text(0), time.UnixMilli(r.Int(1)).UTC(), r.Int(2) == toldOf})
 			return nil
 		})
 	})
-	return ids, err
+	return list, err
+}
+
+// Pending says whether there are any, without a look at the file.
+func (p *People) Pending() bool { return p.pending.Load() > 0 }
+
+func (p *People) count(db *conn.Conn) error {
+	n, err := db.Number("SELECT count(*) FROM erased WHERE done < ?", finished)
+	p.pending.Store(n)
+	return err
 }
 
 // Erased says when a visitor was erased; zero is never.

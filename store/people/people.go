@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/store"
@@ -60,6 +61,8 @@ type People struct {
 	path  string
 	index seal.Key
 
+	pending atomic.Int64 // erasures that are not done
+
 	mu     sync.Mutex // guards what follows; held while the file is used
 	db     *conn.Conn // nil while at rest
 	idle   *time.Timer
@@ -100,7 +103,7 @@ func (p *People) open(ctx context.Context) error {
 	if err := db.InTx(func() error { return p.belong(ctx, db) }); err != nil {
 		return fmt.Errorf("%s: %w", p.path, err)
 	}
-	return p.sweep(ctx)
+	return errors.Join(p.sweep(ctx), p.count(db))
 }
 
 // belong makes sure that the file is this account's, and that the keys are its own: with an

@@ -198,13 +198,14 @@ func TestErase(t *testing.T) {
 	}
 	h.must(p.Erase(t.Context(), "v_stranger"))
 	if ids, err := p.Unfinished(); err != nil || len(ids) != 2 {
-		t.Errorf("unfinished are %q, %v", ids, err)
+		t.Errorf("unfinished are %v, %v", ids, err)
 	}
+	h.must(p.Told("v_stranger"))
 	h.must(p.Done(is))
 	h.must(p.Close())
 	p = h.open("desk")
-	if ids, err := p.Unfinished(); err != nil || len(ids) != 1 || ids[0] != "v_stranger" {
-		t.Errorf("after opening again unfinished are %q, %v", ids, err)
+	if ids, err := p.Unfinished(); err != nil || len(ids) != 1 || ids[0] != (people.Erasure{ID: "v_stranger", At: h.now, Told: true}) || !p.Pending() {
+		t.Errorf("after opening again unfinished are %v, %v", ids, err)
 	}
 	if at, err := p.Erased(is); err != nil || !at.Equal(h.now) {
 		t.Errorf("erased at %s, %v", at, err)

@@ -166,6 +166,21 @@ func (d *Desk) Shut(id store.ConversationID, why string, done Done) {
 	}, done: done})
 }
 
+// Erase ends a contact for good, in whatever state it is: its visitor is to be erased.
+func (d *Desk) Erase(id store.ConversationID, done Done) {
+	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
+		if ch.Is.State.Open() {
+			if err := ch.ended(System, 0, "erased", now); err != nil {
+				return err
+			}
+		}
+		if ch.Is.State == Finalized {
+			return nil
+		}
+		return ch.finalized(System, 0, now)
+	}, done: done})
+}
+
 // Finish ends the time after a contact, before that is over by itself.
 func (d *Desk) Finish(id store.ConversationID, agent store.AgentID, done Done) {
 	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {

@@ -16,6 +16,7 @@ type Contact struct {
 	State   State                `json:"-"`
 
 	Visitor  string            // who it is, as an internal id
+	Vouched  bool              `json:",omitempty"` // a shop has said who that is
 	Name     string            `json:",omitempty"` // what the visitor is called, one line
 	Subject  string            `json:",omitempty"` // the page, one line
 	Page     string            `json:",omitempty"` // its URL

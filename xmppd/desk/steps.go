@@ -14,6 +14,9 @@ func (ch *Change) opened(c Contact, now time.Time) {
 	c.Version, c.State, c.Created, c.Changed = 1, Collecting, now, now
 	ch.Is = &c
 	ch.Events = append(ch.Events, Event{Kind: store.KindContactCreated, By: Visitor})
+	if c.Vouched {
+		ch.Events = append(ch.Events, Event{Kind: store.KindVisitorIdentified, By: System})
+	}
 }
 
 // submitted lets it wait for an agent.

@@ -26,7 +26,7 @@ func (a *Account) contactOf(m *store.Message) *contactID {
 // isContact says whether an event is of a contact, so that its data say which.
 func isContact(k store.Kind) bool {
 	name := k.Event()
-	return strings.HasPrefix(name, "contact.") || k == store.KindMessageDelivered || k == store.KindMessageRead || strings.HasPrefix(name, "attachment.")
+	return strings.HasPrefix(name, "contact.") || k == store.KindMessageDelivered || k == store.KindMessageRead || strings.HasPrefix(name, "attachment.") || k == store.KindVisitorIdentified
 }
 
 // personal are the parts of a contact's events that say who somebody is, or what was said.

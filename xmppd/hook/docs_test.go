@@ -71,6 +71,8 @@ func TestDocsShowRealBodies(t *testing.T) {
 		about(store.KindContactFinalized, "finalized", `"person":{"name":"Mia Rossi","lang":"it"},"by":"system"`),
 	}
 	paused := event(store.KindAgentPaused, `{"agent":{"jid":"anna@desk.example"},"reason":"forced"}`)
+	vouched := about(store.KindVisitorIdentified, "queued", `"by":"system"`)
+	erased := event(store.KindVisitorErased, `{"visitor":"v_7hb3k2","contacts":["mwq4xk2m7t"],"by":"system"}`)
 	banned := event(store.KindVisitorBanned, `{"visitor":"v_7hb3k2","contact":"mwq4xk2m7t","kinds":["visitor","address"],"until":"2026-11-22T09:30:00Z","by":"agent","agent":"anna"}`)
 	page, err := os.ReadFile("../../docs/webhooks.md")
 	if err != nil {
@@ -91,7 +93,7 @@ func TestDocsShowRealBodies(t *testing.T) {
 	for _, e := range contacts {
 		want = append(want, body{e, shape{}})
 	}
-	want = append(want, body{paused, shape{}}, body{banned, shape{}})
+	want = append(want, body{paused, shape{}}, body{vouched, shape{}}, body{banned, shape{}}, body{erased, shape{}})
 	if len(shown) != len(want) {
 		t.Fatalf("the page shows %d bodies, want %d", len(shown), len(want))
 	}

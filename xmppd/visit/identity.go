@@ -23,6 +23,8 @@ type People interface {
 	// Know is the internal id of somebody, the same each time; another account's has nothing to
 	// do with it.
 	Know(ctx context.Context, account string, who Identity) (id string, err error)
+	// Erased says whether the visitor of an internal id was erased.
+	Erased(ctx context.Context, account, id string) (bool, error)
 }
 
 const (

@@ -230,7 +230,7 @@ func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (openin
 		}
 		vouch(&c, person)
 	} else {
-		c.Visitor = a.stranger(w.Visitor)
+		c.Visitor = a.stranger(ctx, w.Visitor)
 		is.Visitor = a.sealed(toVisitor, []byte(c.Visitor))
 	}
 	if a.banned(contact.BanVisitor, c.Visitor) {
@@ -269,7 +269,7 @@ func reply(w http.ResponseWriter, status int, v any) {
 
 // vouch puts in what the shop has said of somebody, in place of what they say themselves.
 func vouch(c *desk.Contact, who Identity) {
-	c.Tags = []string{identified}
+	c.Vouched, c.Tags = true, []string{identified}
 	if who.Name != "" {
 		c.Name = who.Name
 	}

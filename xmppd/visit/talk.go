@@ -225,7 +225,7 @@ func (t *talk) submit(f *asked, done desk.Done) {
 
 // fill is the contact with what a form says. What the shop has vouched for stays.
 func fill(c *desk.Contact, f *asked) desk.Contact {
-	n, vouched := *c, slices.Contains(c.Tags, identified)
+	n, vouched := *c, c.Vouched
 	if f.Name != "" && (n.Name == "" || !vouched) {
 		n.Name = f.Name
 	}

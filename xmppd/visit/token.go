@@ -90,10 +90,16 @@ func (a *account) reached(ctx context.Context, token string) (*desk.Contact, err
 }
 
 // stranger is the internal id of somebody who did not say who it is: the one that an earlier
-// contact has given, or a new one.
-func (a *account) stranger(known string) string {
+// contact has given, or a new one: nobody who was erased comes back.
+func (a *account) stranger(ctx context.Context, known string) string {
 	if id, ok := a.unsealed(toVisitor, known); ok && strings.HasPrefix(id, contact.Stranger) {
-		return id
+		p := a.server.cfg.People
+		if p == nil {
+			return id
+		}
+		if erased, err := p.Erased(ctx, a.ID, id); err == nil && !erased {
+			return id
+		}
 	}
 	return contact.NewVisitor(contact.Stranger)
 }

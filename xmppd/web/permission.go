@@ -112,6 +112,10 @@ var permissions = map[string]permission{
 	"create-ban": {"bans:write", Supervisor, true},
 	"delete-ban": {"bans:write", Supervisor, true},
 
+	"find-visitors": {"visitors:read", Supervisor, true},
+	"get-visitor":   {"visitors:read", Supervisor, true},
+	"erase-visitor": {"visitors:write", Admin, true},
+
 	"list-keys":  {"keys:read", Admin, false},
 	"create-key": {"keys:write", Admin, true},
 	"delete-key": {"keys:write", Admin, true},

@@ -13,6 +13,7 @@ import (
 
 	"parley.im/parley/auth"
 	"parley.im/parley/store"
+	"parley.im/parley/store/people"
 	"parley.im/parley/xmppd/contact"
 )
 
@@ -22,7 +23,8 @@ type Account struct {
 	Sealed     bool // what it keeps is encrypted
 	Store      store.Account
 	Auth       *auth.Account
-	Bans       *contact.Bans // of its visitors; nil where it has none
+	Bans       *contact.Bans  // of its visitors; nil where it has none
+	People     *people.People // who they are; nil where it never had any
 }
 
 // An Installation knows the accounts.
@@ -39,6 +41,9 @@ type Installation interface {
 	// Audit calls do, and keeps exactly one record of it. Where there can be none it doesn't
 	// call do. While that runs, audit.About and audit.Tell add to the record.
 	Audit(ctx context.Context, d Deed, do func(context.Context) error) error
+	// CopiesUntil is when copies that were made until now can be read by nobody any more, in what was
+	// destroyed now; zero where none are made.
+	CopiesUntil() time.Time
 	// Live is the server that runs, or nil.
 	Live() Live
 }
@@ -134,6 +139,7 @@ func New(cfg Config) *API {
 	a.eventRoutes()
 	a.keyRoutes()
 	a.banRoutes()
+	a.visitorRoutes()
 	a.settingsRoutes()
 	a.finish()
 	return a
