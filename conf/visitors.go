@@ -69,6 +69,9 @@ type Desk struct {
 	OfflineFor time.Duration `toml:"offline_for" default:"'10m'" min:"1s"`
 	// How long a form may take.
 	CollectFor time.Duration `toml:"collect_for" default:"'1h'" min:"1s"`
+	// How long a bot, a program which then has each contact before agents are asked, may leave a visitor without an answer: after that they are
+	// asked in its place. "0s" is no bot.
+	Bot time.Duration `toml:"bot" default:"'0s'" min:"0s"`
 	// Who gets a mail when a visitor has said something and nobody was there, if there is [mail]: an address or a list of them. It says when, and of
 	// which contact, and nothing of what was said.
 	OfflineMail []string `toml:"offline_mail" default:"[]"`
@@ -300,7 +303,7 @@ func (d *Desk) Settings() desk.Settings {
 		Exclusive: d.Exclusive, Force: d.ForcedPause, Limit: d.Limit, Offers: d.Offers,
 		Wait: d.Wait, Transfer: d.Transfer, BounceBack: d.BounceBack, Idle: d.Idle,
 		VisitorGrace: d.VisitorGrace, WaitGrace: d.WaitGrace, AgentGrace: d.AgentGrace, WrapUp: d.WrapUp,
-		OfflineFor: d.OfflineFor, CollectFor: d.CollectFor,
+		OfflineFor: d.OfflineFor, CollectFor: d.CollectFor, Bot: d.Bot,
 	}
 	for _, g := range d.Groups {
 		if s.Groups == nil {

@@ -119,6 +119,7 @@ func (d *Desk) deadline(l *live, now time.Time) (at time.Time, do stepFunc) {
 	case c.State == Collecting:
 		by(l.gone, s.WaitGrace, close(Visitor, "gone"))
 		by(c.Created, s.CollectFor, close(System, "timeout"))
+		d.botFails(by, l)
 	case c.State.Waiting():
 		by(l.gone, s.WaitGrace, close(Visitor, "gone"))
 		by(c.Queued, s.Wait, func(_ *live, ch *Change, now time.Time) error { return ch.turnedAway("timeout", now) })

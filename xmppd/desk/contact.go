@@ -36,6 +36,8 @@ type Contact struct {
 	Asked  bool            `json:",omitempty"` // somebody was asked, since it waits
 	Handed *Handing        `json:",omitempty"` // while others are to take it over
 
+	Bot bool `json:",omitempty"` // a bot has it, or had it, before agents were wanted
+
 	Created  time.Time
 	Queued   time.Time `json:",omitzero"` // when it began to wait; again after its agent was gone
 	Changed  time.Time // when this state was entered

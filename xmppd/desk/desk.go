@@ -45,6 +45,7 @@ type live struct {
 	said   Count
 	last   time.Time // when something was said last
 	gone   time.Time // since when the visitor is not there; zero if she is
+	unsaid time.Time // since when a bot owes the visitor a word; zero if it doesn't
 	due    time.Time // when there is something to do
 	index  int       // in timers, -1 if nothing is to be done
 
@@ -68,6 +69,9 @@ func (d *Desk) Restore(list []*Contact, last func(store.ConversationID) time.Tim
 	now := d.config.Now()
 	for _, c := range list {
 		l := &live{c: c, said: c.Said, last: last(c.ID), gone: now, index: -1}
+		if c.Bot {
+			l.unsaid = now // whether it was the bot's turn nobody knows
+		}
 		d.contacts[c.ID] = l
 		d.place(l, c)
 		d.remind(l, now)

@@ -160,6 +160,7 @@ func anything(t *testing.T, r *rand.Rand) {
 	s.Algorithm = []Algorithm{Broadcast, SkillBased, RoundRobin, LeastLoaded, Dynamic}[r.IntN(5)]
 	s.Exclusive, s.BounceBack, s.Limit, s.Offers = r.IntN(3) == 0, r.IntN(2) == 0, 1+r.IntN(4), 1+r.IntN(4)
 	s.Groups = map[string]Group{"it": {Tags: []string{"italian"}}}
+	s.Bot = []time.Duration{0, 0, 30 * time.Second}[r.IntN(3)]
 	said, refused := 0, 0
 	d := New(Config{Settings: s, Keeper: h, Now: func() time.Time { return now }})
 	agents := store.AgentID(1 + r.IntN(5))

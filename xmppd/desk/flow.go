@@ -84,6 +84,7 @@ func (d *Desk) kept(l *live, ch *Change, done Done, err error) {
 		l.said.add(ch.Said, -1)
 	} else if ch.Said != nil {
 		l.last = now
+		l.answered(ch.Said.By, now)
 	}
 	if ch.Is == ch.Was {
 		l.saying--

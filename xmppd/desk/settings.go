@@ -24,6 +24,7 @@ type Settings struct {
 	WrapUp       time.Duration // from the end of one until nothing more is said about it
 	OfflineFor   time.Duration // how long a message may be left when nobody is there
 	CollectFor   time.Duration // how long a form may take, or a bot
+	Bot          time.Duration // how long a bot, which has each contact first, may leave a visitor without a word; 0 is no bot
 
 	Agents map[string]Skills // what is set for single agents, by their names
 	Groups map[string]Group  // whom a contact can be for, or be transferred to

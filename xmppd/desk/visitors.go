@@ -24,7 +24,10 @@ func (d *Desk) Open(c Contact, submit bool, said *Said, done Done) {
 	d.take(l, input{do: func(_ *live, ch *Change, now time.Time) error {
 		ch.Was, ch.Said = nil, said
 		ch.opened(c, now)
-		if submit {
+		switch {
+		case submit && d.settings.Bot > 0:
+			ch.Is.Bot, l.unsaid = true, now
+		case submit:
 			return d.submit(ch, Visitor, now)
 		}
 		return nil
@@ -60,11 +63,21 @@ func (d *Desk) submit(ch *Change, by Party, now time.Time) error {
 }
 
 // Submit is the end of a form, or a bot's handing over: an agent is wanted. What the form says is
-// put in by fill, which may be nil.
+// put in by fill, which may be nil. Where bots have contacts first the end of a form is the beginning of the bot's part.
 func (d *Desk) Submit(id store.ConversationID, by Party, fill func(*Contact), done Done) {
-	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
+	d.do(id, input{do: func(l *live, ch *Change, now time.Time) error {
 		if ch.Is.State != Collecting {
 			return wrongState(ch.Is.State)
+		}
+		if by == Visitor && d.settings.Bot > 0 && !ch.Is.Bot {
+			if err := ch.updated(change, Visitor, 0, "fields", "", now); err != nil {
+				return err
+			}
+			ch.Is.Bot, l.unsaid = true, now
+			if fill != nil {
+				fill(ch.Is)
+			}
+			return nil
 		}
 		if fill != nil {
 			n := *ch.Is
