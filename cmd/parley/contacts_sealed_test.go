@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"parley.im/parley/xmppd/web"
+)
+
+// I3, I7: of what visitors and programs say nothing is in clear in any file, and kill -9 loses nothing that was answered.
+func TestI3Contacts(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	c := d.api("-role", "supervisor")
+	anna := d.login("anna", "correct horse 42", "phone").in(t)
+	anna.available("")
+	m := newMarkers()
+	in := func(what string) string { return m.make(spoken, what) }
+	path := "/v1/contacts/" + d.openContact(fmt.Sprintf(`{"id":"0123456789abcdef","name":%q,"text":%q,"form":true,"fields":{"order":%q},"title":%q,"page":"https://shop.example/%s"}`,
+		in("name"), in("question"), in("field"), in("title"), in("page"))).Contact.ID
+	c.headers.Set("Idempotency-Key", "once")
+	hello := fmt.Sprintf(`{"text":%q}`, in("bot's text"))
+	var said, again web.MessageInfo
+	c.ask("POST", path+"/messages", hello, 201, &said)
+	c.headers.Del("Idempotency-Key")
+	c.ask("POST", path+"/notes", fmt.Sprintf(`{"text":%q}`, in("note")), 200, nil)
+	c.ask("PATCH", path, fmt.Sprintf(`{"tags":[%q],"fields":{%q:%q}}`, in("tag"), in("field's name"), in("another field")), 200, nil)
+	c.ask("POST", "/v1/desk/agents/anna/pause", fmt.Sprintf(`{"reason":%q}`, in("reason to pause")), 200, nil)
+	c.ask("POST", path+"/close", fmt.Sprintf(`{"reason":%q}`, in("reason to close")), 200, nil)
+	c.ask("GET", path+"/transcript?format=signed", "", 200, nil)
+	for i, signal := range []syscall.Signal{syscall.SIGKILL, syscall.SIGTERM} {
+		d.end(signal)
+		for name, what := range m.below(t, d.dir, func(path string) bool { return path == filepath.Join(d.dir, "root.key") }, spoken) {
+			t.Errorf("%s holds %q", name, what)
+		}
+		if what := m.found([]byte(d.log()), spoken); len(what) > 0 {
+			t.Errorf("the log holds %q", what)
+		}
+		d.start()
+		all := c.ask("GET", path+"/export", "", 200, nil).body
+		for _, x := range m.all[spoken] {
+			if x.in != "reason to pause" && !strings.Contains(all, x.text) {
+				t.Errorf("after %d ends the export leaves out the %s", i+1, x.in)
+			}
+		}
+	}
+	c.headers.Set("Idempotency-Key", "once") // what was answered holds, although the contact is over
+	c.ask("POST", path+"/messages", hello, 201, &again)
+	if again != said {
+		t.Errorf("%+v, and again %+v", said, again)
+	}
+}
