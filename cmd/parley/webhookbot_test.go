@@ -23,13 +23,16 @@ func TestWebhookBot(t *testing.T) {
 	t.Parallel()
 	needs(t, "bash", "curl", "python3")
 	dir, config := quickstarted(t, "-starttls", "", "-tls", "127.0.0.1:0", "-https", "127.0.0.1:0", "-account", "desk",
-		"-set", `webhook.allow=["127.0.0.0/8"]`, "-set", "account.desk.visitors=true", "localhost")
+		"-set", `webhook.allow=["127.0.0.0/8"]`, "-set", "account.desk.visitors=true", "-set", "account.desk.desk.bot='1h'", "localhost")
 	must(t, "anna@localhost\tcorrect horse 42\n", "agent", "import", "-config", config)
 	trust := "SSL_CERT_FILE=" + filepath.Join(dir, "tls/ca.pem")
 	d := startDaemon(t, dir, trust)
 	d.name = "localhost"
 	c := d.api("-role", "admin")
 	at, hook := d.bot(c, trust)
+	in := new(inbox)
+	var other web.WebhookInfo
+	c.ask("POST", "/v1/webhooks", fmt.Sprintf(`{"url":%q}`, receiverAt(t, dir, in)), 201, &other)
 	c.ask("PATCH", "/v1/webhooks/"+hook, fmt.Sprintf(`{"url":%q}`, at), 200, nil)
 	forged := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: d.roots()}}}
 	r, err := http.NewRequestWithContext(t.Context(), "POST", at, strings.NewReader(`{}`))
@@ -51,7 +54,7 @@ func TestWebhookBot(t *testing.T) {
 	anna := login.in(t)
 	anna.available("")
 	visit := func(id, first string) (contact string, say func(text string), hears func(text string)) {
-		is := d.openContact(fmt.Sprintf(`{"id":%q,"name":"Mia","text":%q,"form":true}`, id, first))
+		is := d.openContact(fmt.Sprintf(`{"id":%q,"name":"Mia","text":%q}`, id, first))
 		ws, next := d.joinContact(is.Token, 0)
 		n := 0
 		return "/v1/contacts/" + is.Contact.ID, func(text string) {
@@ -95,6 +98,10 @@ func TestWebhookBot(t *testing.T) {
 	})
 	if seen.Reason != "answered by the bot" {
 		t.Errorf("it was closed for %q", seen.Reason)
+	}
+	// What a program does others are told, as what people do.
+	for event, many := range map[string]int{"message.created": 12, "contact.updated": 5, "contact.queued": 1, "contact.closed": 1} {
+		eventually(t, event, func() bool { return in.good(t, event, other.Secret) >= many })
 	}
 }
 
