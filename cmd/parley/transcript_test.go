@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -24,19 +25,22 @@ func TestTranscriptsByMail(t *testing.T) {
 	anna.send("<message type='chat' to='%s' id='a1'><body>In the aviary.</body></message>", address)
 	for next("message").ID != "a1" {
 	}
+	post := func(path, body string) (*http.Response, []byte) {
+		t.Helper()
+		return d.web("POST", "/visit/desk/"+path, []byte(body), "Authorization", "Bearer "+is.Token, "Content-Type", "image/png")
+	}
 	ask := func(email string) int {
 		t.Helper()
-		r, err := http.NewRequestWithContext(t.Context(), "POST", "https://desk.example/visit/desk/frames", strings.NewReader(`{"type":"transcript","email":"`+email+`"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Header.Set("Authorization", "Bearer "+is.Token)
-		resp, err := d.visitors().Do(r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		resp.Body.Close()
+		resp, _ := post("frames", `{"type":"transcript","email":"`+email+`"}`)
 		return resp.StatusCode
+	}
+	resp, got := post("files?name=cage.png", string(picture("dovecote")))
+	var sent struct{ File struct{ ID string } }
+	if err := json.Unmarshal(got, &sent); err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatalf("the file is not taken: %s %s", resp.Status, got)
+	}
+	if resp, got := post("frames", `{"type":"say","id":"m1","file":"`+sent.File.ID+`"}`); resp.StatusCode != http.StatusOK {
+		t.Fatalf("the file is not said: %s %s", resp.Status, got)
 	}
 	if got := ask("other@home.example"); got != http.StatusForbidden {
 		t.Errorf("to another address: %d", got)
@@ -54,7 +58,8 @@ func TestTranscriptsByMail(t *testing.T) {
 	anna.send("<message type='chat' to='%s'><body>!transcript</body></message>", address)
 	anna.until("word that it is sent", func(x *tree) bool { return x.child("body").text() == "The transcript is sent." })
 	for range 2 {
-		if m := box.Next(); strings.Join(m.To, " ") != "mia@home.example" || !strings.Contains(m.Text, "You: Where is my zebrafinch?\n") || !strings.Contains(m.Text, "Anna: In the aviary.\n") {
+		if m := box.Next(); strings.Join(m.To, " ") != "mia@home.example" || !strings.Contains(m.Text, "You: Where is my zebrafinch?\n") || !strings.Contains(m.Text, "Anna: In the aviary.\n") ||
+			!strings.Contains(m.Text, "You: [cage.png]\n") || strings.Contains(m.Text, "https:") {
 			t.Errorf("the mail is %+v", m)
 		}
 	}

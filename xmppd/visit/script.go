@@ -101,7 +101,11 @@ func (a *account) transcript(ctx context.Context, c *desk.Contact) (l letter, se
 		if it.Type == "corrected" {
 			edited = " (" + w.corrected + ")"
 		}
-		b.WriteString(at.Format("15:04 ") + who + hanging(it.Text) + edited + "\n")
+		text := it.Text
+		if it.File != nil { // a mail is kept for longer than its link is good, and whoever has that has the file
+			text = "[" + oneLine(it.File.Name) + "]"
+		}
+		b.WriteString(at.Format("15:04 ") + who + hanging(text) + edited + "\n")
 	}
 	fmt.Fprintf(&b, "\n"+w.times+"\n"+w.why+"\n", zone)
 	return letter{fmt.Sprintf(w.subject, a.Domain), b.String()}, sent, nil
