@@ -132,10 +132,15 @@ func (p *support) farewell(id store.AgentID, ch *desk.Change) {
 	if ch.Was.State.Owned() && ch.Was.Owner == id && ch.Is.State.Owned() {
 		g.hear(p.says(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" has this chat now"))
 	}
+	g.parted(ch.Is.ID) // before it is hidden, so that at no time it is as if it had never been there
 	g.hideContact(p.jid(ch.Is))
+}
+
+// parted notes a contact that the agent sees no more.
+func (g *agent) parted(id store.ConversationID) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.lately = append(g.lately, ch.Is.ID); len(g.lately) > maxLately {
+	if g.lately = append(g.lately, id); len(g.lately) > maxLately {
 		g.lately = g.lately[1:]
 	}
 }

@@ -2,6 +2,7 @@ package xmppd
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -49,7 +50,7 @@ func (g *agent) had(c *desk.Contact) bool {
 			return true
 		}
 	}
-	return g.recently(c.ID)
+	return slices.Contains(c.Late, g.id) || g.recently(c.ID)
 }
 
 // toVisitor takes what an agent sends to a contact's address: something to say, a command, or a sign

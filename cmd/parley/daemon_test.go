@@ -84,8 +84,9 @@ type daemon struct {
 	cmd   *exec.Cmd
 	ended chan struct{}
 
-	keys                                map[string]web.KeyInfo // of the API, by their scopes
-	starttls, tls, any, https, redirect string                 // where it listens; "" where it does not
+	keys                                map[string]web.KeyInfo                  // of the API, by their scopes
+	starttls, tls, any, https, redirect string                                  // where it listens; "" where it does not
+	pipe                                func(context.Context) (net.Conn, error) // for visitors, in place of https; nil for none
 }
 
 // startDaemon serves the installation in dir.

@@ -102,12 +102,15 @@ func castIn(t *testing.T, dir string, talk *xmpptest.Talk, options ...string) (c
 		must(t, "", append(append([]string{"quickstart", "-dir", dir}, options...), domain)...)
 		options = nil
 	}
-	if talk.Config != "" {
-		text, err := os.ReadFile(config)
+	for path, more := range map[string]string{config: talk.Config, filepath.Join(dir, "accounts.d", accountOf(talk.Cast[0].Domain)+".toml"): talk.Account} {
+		if more == "" {
+			continue
+		}
+		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(config, append(text, "\n"+talk.Config...), 0o600); err != nil {
+		if err := os.WriteFile(path, append(text, "\n"+more...), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

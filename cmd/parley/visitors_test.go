@@ -28,6 +28,9 @@ func (d *daemon) host() string { return cmp.Or(d.name, "desk.example") }
 func (d *daemon) visitors() *http.Client {
 	return &http.Client{Timeout: patience, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			if d.pipe != nil {
+				return d.pipe(ctx)
+			}
 			return new(net.Dialer).DialContext(ctx, network, d.https)
 		},
 		TLSClientConfig: &tls.Config{RootCAs: d.roots(), ServerName: d.host()},
@@ -37,8 +40,12 @@ func (d *daemon) visitors() *http.Client {
 type visitorFrame struct {
 	Type, ID, Text, Code, Token, Visitor string
 	Seq                                  int64
-	Contact                              struct{ ID, State string }
-	File                                 sentFile
+	From                                 struct{ Kind, Name string }
+	Contact                              struct {
+		ID, State string
+		Agent     struct{ Name string }
+	}
+	File sentFile
 }
 
 type sentFile struct {
@@ -66,7 +73,7 @@ func (d *daemon) openContactAt(account, text string) (is visitorFrame) {
 	return is
 }
 
-// joinContact opens a WebSocket to a contact; next reads the next frame of a type.
+// joinContact opens a WebSocket to a contact; next reads the next frame of a type, "" for any.
 func (d *daemon) joinContact(token string, after int64) (ws *websocket.Conn, next func(kind string) visitorFrame) {
 	d.t.Helper()
 	c := d.visitors()
@@ -93,7 +100,7 @@ func (d *daemon) joinContact(token string, after int64) (ws *websocket.Conn, nex
 			if err != nil {
 				d.t.Fatalf("waiting for %s: %v", kind, err)
 			}
-			if f.Type == kind {
+			if f.Type == kind || kind == "" {
 				return f
 			}
 		}

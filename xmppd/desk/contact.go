@@ -35,6 +35,7 @@ type Contact struct {
 	Passed []store.AgentID `json:",omitempty"` // who have said no, or did not answer, since it waits
 	Asked  bool            `json:",omitempty"` // somebody was asked, since it waits
 	Handed *Handing        `json:",omitempty"` // while others are to take it over
+	Late   []store.AgentID `json:",omitempty"` // who were asked, too, when it was taken last
 
 	Bot bool `json:",omitempty"` // a bot has it, or had it, before agents were wanted
 

@@ -98,7 +98,10 @@ func (ch *Change) accepted(agent store.AgentID, now time.Time) error {
 	if n.Accepted.IsZero() {
 		n.Accepted = now
 	}
-	n.Owner, n.Guests = agent, without(n.Guests, agent)
+	n.Owner, n.Guests, n.Late = agent, without(n.Guests, agent), nil
+	if was.Offer != nil {
+		n.Late = without(was.Offer.To, agent)
+	}
 	n.Legs = append(slices.Clip(n.Legs), Leg{Agent: agent, From: now})
 	n.Offer, n.Passed, n.Asked, n.Handed = nil, nil, false, nil
 	return ch.step(n, nil, e)

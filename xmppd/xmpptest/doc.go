@@ -35,7 +35,8 @@
 //
 // The cast gives name, role, domain and password; whoever runs the talk has
 // created these people. The section parley.toml holds settings that the talk
-// needs beyond the usual ones. Both it and webhook may be left out.
+// needs beyond the usual ones, a section account.toml those of the account that the
+// first of the cast belongs to. These and webhook may be left out.
 //
 // # The lines of a talk
 //

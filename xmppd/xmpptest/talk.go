@@ -9,11 +9,12 @@ import (
 
 // A Talk is one conversation, as its file tells it.
 type Talk struct {
-	Path   string // where it was read
-	Title  string // its first line
-	Intro  string // the prose below the title
-	Cast   []Person
-	Config string // settings beyond the usual ones, as TOML
+	Path    string // where it was read
+	Title   string // its first line
+	Intro   string // the prose below the title
+	Cast    []Person
+	Config  string // settings beyond the usual ones, as TOML
+	Account string // the same of the first one's account
 
 	steps []step
 	hooks *hooks // nil when the talk has no section for them
@@ -156,6 +157,8 @@ func (t *Talk) section(s section) (err error) {
 		return t.cast(s)
 	case "parley.toml":
 		t.Config = strings.Join(s.lines, "\n") + "\n"
+	case "account.toml":
+		t.Account = strings.Join(s.lines, "\n") + "\n"
 	case "talk":
 		return t.talk(s)
 	case "webhook":
