@@ -119,16 +119,36 @@ func (d *daemon) firstReplies(by func(name, resource string) login, rounds int) 
 		}
 		close(begin)
 		all.Wait()
+		owners := make(map[string]string) // by contact
+		frames, lines := make(map[string]func(string) visitorFrame), make(map[string]*websocket.Conn)
 		for _, a := range asked {
-			address := a.Contact.ID + "@visitors.desk.example"
 			ws, next := d.joinContact(a.Token, 0)
-			owner := next("state").Contact.Agent.Name
+			owner := ""
 			for owner == "" {
 				owner = next("state").Contact.Agent.Name
 			}
-			shown := owner // to visitors, as a name is written
-			owner = strings.ToLower(owner)
-			wants := []string{} // what the visitor is to see
+			owners[a.Contact.ID], frames[a.Contact.ID], lines[a.Contact.ID] = owner, next, ws
+		}
+		for i, j := range devices { // what all are told comes when it is kept, perhaps after what is answered
+			waits := len(asked)
+			for _, a := range asked {
+				if strings.EqualFold(j.bare, owners[a.Contact.ID]+"@desk.example") {
+					waits--
+				}
+			}
+			for _, e := range heard[i] {
+				if toldOf(e) {
+					waits--
+				}
+			}
+			for ; waits > 0; waits-- {
+				j.until("who has it", func(e *tree) bool { heard[i] = append(heard[i], e); return toldOf(e) })
+			}
+		}
+		for _, a := range asked {
+			address, shown, next, ws := a.Contact.ID+"@visitors.desk.example", owners[a.Contact.ID], frames[a.Contact.ID], lines[a.Contact.ID]
+			owner := strings.ToLower(shown) // visitors see it as a name is written
+			wants := []string{}             // what the visitor is to see
 			for i, j := range devices {
 				text := fmt.Sprintf("by %s in %s", j.jid, a.Contact.ID)
 				refused, told := 0, 0
@@ -139,7 +159,7 @@ func (d *daemon) firstReplies(by func(name, resource string) login, rounds int) 
 						if x := e.child("error"); e.attr("id") != a.Contact.ID || x.child("conflict") == nil || x.child("text").text() != "another agent took this chat; your text was not sent" {
 							t.Errorf("%s hears %s", j.jid, e)
 						}
-					case e.attr("from") == address+"/parley" && strings.HasSuffix(e.child("body").text(), "took this chat"):
+					case e.attr("from") == address+"/parley" && toldOf(e):
 						told++
 						if e.child("body").text() != owner+" took this chat" {
 							t.Errorf("%s hears %s, but %s has it", j.jid, e, owner)
@@ -201,3 +221,6 @@ func (d *daemon) firstReplies(by func(name, resource string) login, rounds int) 
 	}
 	return said
 }
+
+// toldOf says whether somebody hears that another was faster.
+func toldOf(e *tree) bool { return strings.HasSuffix(e.child("body").text(), " took this chat") }
