@@ -207,6 +207,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"POST /v1/contacts/{contact}/close", visits + "/close", `{"reason":"hello"}`, 200, "desk: contact.close " + met + " done map[]"},
 		{"GET /v1/contacts/{contact}/transcript", visits + "/transcript", "", 200, "desk: contact-transcript.get " + met + " done map[]"},
 		{"GET /v1/contacts/{contact}/export", visits + "/export", "", 200, "desk: contact.export " + met + " done map[]"},
+		{"GET /v1/contacts/{contact}/files/{file}", visits + "/files/none", "", 404, "desk: contact-file.get " + met + " refused map[]"},
 		{"GET /v1/desk/agents", desk + "desk/agents", "", 200, ""},
 		{"POST /v1/desk/agents/{name}/pause", desk + "desk/agents/ben/pause", `{"reason":"hello"}`, 200, "desk: agent.pause agent/2 done map[]"},
 		{"POST /v1/desk/agents/{name}/ready", desk + "desk/agents/ben/ready", "", 200, "desk: agent.ready agent/2 done map[]"},

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
+	"mime"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -51,5 +54,32 @@ func TestI3Contacts(t *testing.T) {
 	c.ask("POST", path+"/messages", hello, 201, &again)
 	if again != said {
 		t.Errorf("%+v, and again %+v", said, again)
+	}
+}
+
+// A file that was sent is part of its contact, and of no other.
+func TestFilesOfContacts(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	c := d.api("-role", "supervisor")
+	one, other := d.openContact(`{"id":"0123456789abcdef"}`), d.openContact(`{"id":"0123456789abcdee"}`)
+	sent := picture("PICTURE")
+	resp, body := d.web("POST", "/visit/desk/files?name="+url.QueryEscape("Mia & söhne.png"), sent, "Authorization", "Bearer "+one.Token, "Content-Type", "image/png")
+	var f struct{ File struct{ ID string } }
+	if err := json.Unmarshal(body, &f); err != nil || f.File.ID == "" {
+		t.Fatalf("%s: %s", resp.Status, body)
+	}
+	var all struct{ Files []web.ExportedFile }
+	c.ask("GET", "/v1/contacts/"+one.Contact.ID+"/export", "", 200, &all)
+	if len(all.Files) != 1 || all.Files[0].ID != f.File.ID || all.Files[0].Name != "Mia & söhne.png" || all.Files[0].Type != "image/png" || all.Files[0].Size != int64(len(sent)) {
+		t.Errorf("the export has %+v", all.Files)
+	}
+	got := c.ask("GET", "/v1/contacts/"+one.Contact.ID+"/files/"+f.File.ID, "", 200, nil)
+	_, params, err := mime.ParseMediaType(got.header.Get("Content-Disposition"))
+	if got.body != string(sent) || got.header.Get("Content-Type") != "application/octet-stream" || params["filename"] != "Mia & söhne.png" {
+		t.Errorf("%d bytes, %v, %v", len(got.body), got.header, err)
+	}
+	for _, path := range []string{other.Contact.ID + "/files/" + f.File.ID, one.Contact.ID + "/files/none", "aaaaaaaaaa/files/" + f.File.ID} {
+		c.ask("GET", "/v1/contacts/"+path, "", 404, nil)
 	}
 }

@@ -51,6 +51,7 @@ var permitted = map[string]string{
 	"change-contact":         "contacts:write supervisor",
 	"get-contact-transcript": "transcripts:read supervisor",
 	"export-contact":         "transcripts:read supervisor",
+	"get-contact-file":       "transcripts:read supervisor",
 	"create-message":         "contacts:write supervisor",
 	"create-note":            "contacts:write supervisor",
 	"submit-contact":         "contacts:write supervisor",
@@ -127,7 +128,7 @@ func TestAPIPermissions(t *testing.T) {
 	t.Parallel()
 	d := healthy(t, "-set", "api.requests_per_minute=0")
 	c := d.api("-role", "owner")
-	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "nobody"}
+	nothing := map[string]string{"jid": "nobody@desk.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "999", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "nobody", "file": "none"}
 	routes := c.routes()
 	var ids []string
 	for _, r := range routes {
@@ -230,7 +231,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 	if len(events.Items) == 0 {
 		t.Fatal("shop has no event")
 	}
-	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "contact": contact, "ban": "ban_none", "visitor": "v_none", "name": "bob"}
+	theirs := map[string]string{"jid": "bob@shop.example", "credential": "1", "session": "none", "webhook": hook.ID, "conversation": "77", "n": "1", "key": shop.key.ID, "contact": contact, "ban": "ban_none", "visitor": "v_none", "name": "bob", "file": "none"}
 	for _, r := range desk.routes() {
 		if !strings.Contains(r.path, "{") {
 			continue
@@ -239,7 +240,7 @@ func TestAPIOfAnotherAccount(t *testing.T) {
 		if a.status != 404 {
 			t.Errorf("%s of another account: %d %s, want 404", r.id, a.status, a.body)
 		}
-		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "rob"}
+		nowhere := map[string]string{"jid": "rob@shop.example", "credential": "1", "session": "none", "webhook": "wh_none", "conversation": "77", "n": "1", "key": "ak_none", "contact": "aaaaaaaaaa", "ban": "ban_none", "visitor": "v_none", "name": "rob", "file": "none"}
 		b := desk.send(desk.request(r.method, r.at(nowhere), bodies[r.id]))
 		for name, value := range theirs {
 			a.body = strings.ReplaceAll(a.body, value, nowhere[name])

@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"time"
 
@@ -81,7 +82,11 @@ func (x *export) write(ctx context.Context, about *ContactDetail) error {
 	if err != nil {
 		return err
 	}
-	if _, err := x.w.Write(append([]byte(`{"contact":`), head...)); err != nil {
+	files, err := x.files(ctx)
+	if err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(x.w, `{"contact":%s,"files":%s`, head, files); err != nil {
 		return err
 	}
 	for _, part := range []struct {
@@ -94,6 +99,19 @@ func (x *export) write(ctx context.Context, about *ContactDetail) error {
 	}
 	_, err = io.WriteString(x.w, "}\n")
 	return err
+}
+
+// files are those that were sent: not many, since they are limited by size.
+func (x *export) files(ctx context.Context) ([]byte, error) {
+	files, err := x.store.Files(ctx, x.id)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]ExportedFile, 0, len(files))
+	for i := range files {
+		list = append(list, newExportedFile(&files[i], x.names))
+	}
+	return json.Marshal(list)
 }
 
 // part writes a list of what of makes of the records; nil is nothing.

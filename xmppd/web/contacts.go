@@ -67,7 +67,9 @@ func (a *API) contactRoutes() {
 	handle(a, route{id: "change-contact", method: http.MethodPatch, path: one, does: "Change what is known of a contact"}, a.changeContact)
 	handle(a, route{id: "get-contact-transcript", method: http.MethodGet, path: one + "/transcript", does: "Read all of a contact", streams: transcripts}, a.getContactTranscript)
 	handle(a, route{id: "export-contact", method: http.MethodGet, path: one + "/export", does: "All that is kept of a contact, in one document",
-		streams: map[string]string{asDocument: "an object with contact, notes, events and messages"}}, a.exportContact)
+		streams: map[string]string{asDocument: "an object with contact, files, notes, events and messages"}}, a.exportContact)
+	handle(a, route{id: "get-contact-file", method: http.MethodGet, path: one + "/files/{file}", does: "Read a file that was sent in a contact",
+		streams: map[string]string{asBytes: "the file"}}, a.getContactFile)
 	handle(a, route{id: "create-message", method: http.MethodPost, path: one + "/messages", does: "Say something to the visitor, as a bot or as the account", created: true}, a.createMessage)
 	handle(a, route{id: "create-note", method: http.MethodPost, path: one + "/notes", does: "Add a note, which the visitor never sees"}, a.createNote)
 	handle(a, route{id: "submit-contact", method: http.MethodPost, path: one + "/submit", does: "Have a contact wait for an agent: the end of a form, or of a bot's part"}, a.submitContact)

@@ -96,6 +96,7 @@ var permissions = map[string]permission{
 	"change-contact":         {"contacts:write", Supervisor, true},
 	"get-contact-transcript": {"transcripts:read", Supervisor, true},
 	"export-contact":         {"transcripts:read", Supervisor, true},
+	"get-contact-file":       {"transcripts:read", Supervisor, true},
 	"create-message":         {"contacts:write", Supervisor, true},
 	"create-note":            {"contacts:write", Supervisor, true},
 	"submit-contact":         {"contacts:write", Supervisor, true},
