@@ -149,75 +149,84 @@ var (
 
 func (f *File) checkVisitors(add func(*Fault)) {
 	for i := range f.Accounts {
-		a, key := &f.Accounts[i], element("account", i)
-		fault := func(option, hint string, err error) {
-			if err != nil {
-				add(f.Fault(key+"."+option, hint, "%v", err))
+		a := &f.Accounts[i]
+		at := func(table string) faultFunc {
+			key := element("account", i) + "." + table + "."
+			return func(option, hint string, err error) {
+				if err != nil {
+					add(f.Fault(key+option, hint, "%v", err))
+				}
 			}
 		}
-		d := &a.Desk
-		if d.Steps > 10 {
-			fault("desk.steps", "", fmt.Errorf("too many: at most 10"))
+		a.Desk.check(at("desk"))
+		if len(a.Desk.OfflineMail) > 0 && f.Mail.Server == "" {
+			at("desk")("offline_mail", "", fmt.Errorf("nothing is mailed without a server under [mail]"))
 		}
-		if d.Delay > 5*time.Minute {
-			fault("desk.delay", "", fmt.Errorf("too long: at most 300s"))
-		}
-		if d.WeightLoad+d.WeightIdle+d.WeightTags == 0 {
-			fault("desk.weight_load", "", fmt.Errorf("not all weights can be 0"))
-		}
-		if len(d.OfflineMail) > 0 && f.Mail.Server == "" {
-			fault("desk.offline_mail", "", fmt.Errorf("nothing is mailed without a server under [mail]"))
-		}
-		for _, to := range d.OfflineMail {
-			if !isMailbox(to) {
-				fault("desk.offline_mail", "", fmt.Errorf("not an address such as \"shop@desk.example\": %q", to))
-			}
-		}
-		_, err := d.hours()
-		fault("desk.hours", `such as ["mon-fri 09:00-17:30", "sat 10:00-13:00"]`, err)
-		_, err = d.closed()
-		fault("desk.closed", "", err)
-		_, err = time.LoadLocation(d.Zone)
-		if err != nil || d.Zone == "Local" || d.Zone == "" {
-			fault("desk.zone", `such as "Europe/Rome"`, fmt.Errorf("not a time zone: %q", d.Zone))
-		}
-		names := make(map[string]bool)
-		for j, g := range d.Groups {
-			at := element("desk.group", j)
-			fault(at+".name", "", checkName(g.Name, names))
-			if g.Priority > 30 {
-				fault(at+".priority", "", fmt.Errorf("too large: at most 30"))
-			}
-		}
-		agents := make(map[string]bool)
-		for j, g := range d.Agents {
-			at := element("desk.agent", j)
-			fault(at+".name", "", checkName(g.Name, agents))
-			if utf8.RuneCountInString(g.Shown) > maxShown || strings.ContainsFunc(g.Shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
-				fault(at+".shown", "", fmt.Errorf("not a line of at most %d characters", maxShown))
-			}
-		}
-		f.checkWidget(&a.Widget, fault)
+		a.Widget.check(at("widget"))
 	}
 }
 
-func (f *File) checkWidget(w *Widget, fault func(option, hint string, err error)) {
+// A faultFunc takes what is wrong with an option of a table, if anything is.
+type faultFunc func(option, hint string, err error)
+
+func (d *Desk) check(fault faultFunc) {
+	if d.Steps > 10 {
+		fault("steps", "", fmt.Errorf("too many: at most 10"))
+	}
+	if d.Delay > 5*time.Minute {
+		fault("delay", "", fmt.Errorf("too long: at most 300s"))
+	}
+	if d.WeightLoad+d.WeightIdle+d.WeightTags == 0 {
+		fault("weight_load", "", fmt.Errorf("not all weights can be 0"))
+	}
+	for _, to := range d.OfflineMail {
+		if !isMailbox(to) {
+			fault("offline_mail", "", fmt.Errorf("not an address such as \"shop@desk.example\": %q", to))
+		}
+	}
+	_, err := d.hours()
+	fault("hours", `such as ["mon-fri 09:00-17:30", "sat 10:00-13:00"]`, err)
+	_, err = d.closed()
+	fault("closed", "", err)
+	_, err = time.LoadLocation(d.Zone)
+	if err != nil || d.Zone == "Local" || d.Zone == "" {
+		fault("zone", `such as "Europe/Rome"`, fmt.Errorf("not a time zone: %q", d.Zone))
+	}
+	names := make(map[string]bool)
+	for j, g := range d.Groups {
+		at := element("group", j)
+		fault(at+".name", "", checkName(g.Name, names))
+		if g.Priority > 30 {
+			fault(at+".priority", "", fmt.Errorf("too large: at most 30"))
+		}
+	}
+	agents := make(map[string]bool)
+	for j, g := range d.Agents {
+		at := element("agent", j)
+		fault(at+".name", "", checkName(g.Name, agents))
+		if utf8.RuneCountInString(g.Shown) > maxShown || strings.ContainsFunc(g.Shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			fault(at+".shown", "", fmt.Errorf("not a line of at most %d characters", maxShown))
+		}
+	}
+}
+
+func (w *Widget) check(fault faultFunc) {
 	for _, s := range w.Sites {
 		if !site.MatchString(s) {
-			fault("widget.sites", `such as "https://shop.example", with nothing after it`, fmt.Errorf("not the origin of a web page: %q", s))
+			fault("sites", `such as "https://shop.example", with nothing after it`, fmt.Errorf("not the origin of a web page: %q", s))
 		}
 	}
 	if w.Colour != "" && !colour.MatchString(w.Colour) {
-		fault("widget.colour", `such as "#0b5fff"`, fmt.Errorf("not a colour: %q", w.Colour))
+		fault("colour", `such as "#0b5fff"`, fmt.Errorf("not a colour: %q", w.Colour))
 	}
 	for _, l := range w.Languages {
 		if !langTag.MatchString(l) {
-			fault("widget.languages", `such as ["en", "it"]`, fmt.Errorf("not a language: %q", l))
+			fault("languages", `such as ["en", "it"]`, fmt.Errorf("not a language: %q", l))
 		}
 	}
 	names := make(map[string]bool)
 	for j, field := range w.Fields {
-		at := element("widget.field", j)
+		at := element("field", j)
 		fault(at+".name", "", checkName(field.Name, names))
 		_, err := field.Labels()
 		fault(at+".label", `such as ["en: Your e-mail"]`, err)
