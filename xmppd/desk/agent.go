@@ -27,7 +27,8 @@ type Standing struct {
 
 // A worker is an agent at the desk.
 type worker struct {
-	Agent
+	Agent        // with what is set for her
+	told   Agent // ... and without
 	paused string
 	since  time.Time // when she was given something last; before that, when she came
 	gone   time.Time // when she left, while she has something

@@ -84,11 +84,21 @@ func (d *Desk) Configure(s Settings) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.settings = s
+	for _, w := range d.workers {
+		w.Agent = s.skilled(w.told)
+	}
 	now := d.config.Now()
 	for _, l := range d.contacts {
 		d.remind(l, now)
 	}
 	d.nudge()
+}
+
+// Settings are those that hold. Nobody changes what they hold.
+func (d *Desk) Settings() Settings {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.settings
 }
 
 // Contact is a live contact as it is now.

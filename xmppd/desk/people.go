@@ -21,10 +21,7 @@ func (d *Desk) SetAgent(a Agent) {
 		w.gone = now
 		w.paused = "" // she says so again if she wants it
 	}
-	if s, ok := d.settings.Agents[a.Name]; ok {
-		a.Tags, a.Limit = s.Tags, s.Limit
-	}
-	w.Agent = a
+	w.told, w.Agent = a, d.settings.skilled(a)
 	for _, l := range w.has {
 		d.remind(l, now)
 	}
@@ -36,7 +33,7 @@ func (d *Desk) RemoveAgent(id store.AgentID) {
 	d.mu.Lock()
 	var has []store.ConversationID
 	if w := d.workers[id]; w != nil {
-		w.Agent, w.gone = Agent{ID: id}, d.config.Now()
+		w.told, w.Agent, w.gone = Agent{ID: id}, Agent{ID: id}, d.config.Now()
 		for c := range w.has {
 			has = append(has, c)
 		}

@@ -43,6 +43,14 @@ type Skills struct {
 	Limit int // 0 is as others have
 }
 
+// skilled is an agent with what is set for her.
+func (s *Settings) skilled(a Agent) Agent {
+	if is, ok := s.Agents[a.Name]; ok {
+		a.Tags, a.Limit = is.Tags, is.Limit
+	}
+	return a
+}
+
 // Defaults are Settings that suit most.
 func Defaults() Settings {
 	return Settings{
