@@ -418,9 +418,10 @@ type Account struct {
 	SHA1 *bool `toml:"sha1" example:"true"`
 	// Whether people can write to the account's agents from web pages and apps: see docs/visitors.md.
 	Visitors bool `toml:"visitors" default:"false"`
-	// How contacts with visitors are dealt with. In accounts.d the tables are [desk], [widget] and [files].
+	// How contacts with visitors are dealt with. The account's own people can set each option otherwise
+	// (PATCH /v1/desk of the API). In accounts.d the tables are [desk], [widget] and [files].
 	Desk Desk `toml:"desk"`
-	// What visitors see.
+	// What visitors see. The account's own people can set each option otherwise (PATCH /v1/widget).
 	Widget Widget `toml:"widget"`
 	// What visitors and agents can send each other besides words: see hosts.files.
 	Files Files `toml:"files"`

@@ -158,10 +158,10 @@ func (f *File) checkVisitors(add func(*Fault)) {
 				}
 			}
 		}
-		a.Desk.check(at("desk"))
 		if len(a.Desk.OfflineMail) > 0 && f.Mail.Server == "" {
 			at("desk")("offline_mail", "", fmt.Errorf("nothing is mailed without a server under [mail]"))
 		}
+		a.Desk.check(at("desk"))
 		a.Widget.check(at("widget"))
 	}
 }

@@ -49,14 +49,20 @@ type account struct {
 	bans   *contact.Bans  // nil without visitors
 	people *people.People // nil where it never had any
 
+	file     atomic.Pointer[tables] // how the configuration deals with visitors
+	inForce  atomic.Pointer[tables] // ... and what holds, once the account is open
+	settling sync.Mutex             // held while that changes
+	remail   chan struct{}          // holds one value when others hear of what visitors leave
+
 	kept atomic.Int64 // how long what was said is kept in fact, in nanoseconds: its customer may have asked for less
 }
 
 func (i *installation) newAccount(f *conf.File, c conf.Account, before *account) *account {
 	a := &account{
 		inst: i, conf: c, id: c.ID, domain: c.Domain, disabled: c.Disabled, keep: f.Keep(c),
-		dir: dataDir(f, c.ID), keysDir: f.Keys, before: before, done: make(chan struct{}),
+		dir: dataDir(f, c.ID), keysDir: f.Keys, before: before, done: make(chan struct{}), remail: make(chan struct{}, 1),
 	}
+	a.file.Store(tablesOf(&a.conf))
 	a.signIn = a.signInOptions(f)
 	return a
 }
@@ -149,6 +155,9 @@ func (a *account) openAll(ctx context.Context) (err error) {
 		if a.bans, err = contact.OpenBans(ctx, st, a.inst.now); err != nil {
 			return err
 		}
+	}
+	if err := a.settle(ctx); err != nil {
+		return err
 	}
 	return a.retain(ctx)
 }

@@ -159,6 +159,11 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"GET /v1/settings", desk + "settings", "", 200, ""},
 		{"PATCH /v1/settings", desk + "settings", `{"retention":"40d"}`, 200, "desk: settings.change account/desk done map[]"},
 
+		{"GET /v1/desk", desk + "desk", "", 200, ""},
+		{"PATCH /v1/desk", desk + "desk", `{"steps":4,"wait":null}`, 200, "desk: desk.change account/desk done map[steps:4 wait:null]"},
+		{"GET /v1/widget", desk + "widget", "", 200, ""},
+		{"PATCH /v1/widget", desk + "widget", `{"colour":"red"}`, 422, "desk: widget.change account/desk refused map[colour:\"red\"]"},
+
 		{"GET /v1/agents", desk + "agents", "", 200, ""},
 		{"POST /v1/agents", desk + "agents", `{"jid":"cleo@desk.example","role":"agent","password":"x","no_policy":true}`, 201,
 			"desk: agent.create agent/3 done map[no_policy:true role:agent]"},
@@ -167,6 +172,7 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		{"PUT /v1/agents/{jid}/password", desk + "agents/anna@desk.example/password", `{"password":"correct horse 43"}`, 204, "desk: password.set agent/1 done map[]"},
 		{"PATCH /v1/agents/{jid}", desk + "agents/ANNA@desk.example", `{"disabled":true,"role":"admin"}`, 200, "desk: agent.change agent/1 done map[disabled:true role:admin]"},
 		{"PATCH /v1/agents/{jid}", "/v1/domains/desk.example/agents/anna@desk.example", `{"disabled":false}`, 200, "desk: agent.change agent/1 done map[disabled:false]"},
+		{"PATCH /v1/agents/{jid}", desk + "agents/anna@desk.example", `{"tags":["it","de"],"limit":null}`, 200, "desk: agent.change agent/1 done map[limit:null tags:it de]"},
 		{"DELETE /v1/agents/{jid}", desk + "agents/cleo@desk.example", "", 204, "desk: agent.delete agent/3 done map[]"},
 		{"DELETE /v1/agents/{jid}", desk + "agents/zoe@desk.example", "", 404, "desk: agent.delete agent refused map[]"},
 		{"GET /v1/agents/{jid}/credentials", desk + "agents/ben@desk.example/credentials", "", 200, ""},

@@ -53,6 +53,8 @@ type live interface {
 	// AccountsChanged: the configuration names other accounts; see reload. It returns
 	// when those that were removed are closed.
 	AccountsChanged(ctx context.Context) error
+	// OptionsChanged: an account deals with its visitors otherwise.
+	OptionsChanged(*account)
 }
 
 // openInstallation reads the root key and prepares the accounts. Each is opened
@@ -137,10 +139,13 @@ func (i *installation) reload(context.Context) (added, removed []*account, err e
 	accounts := make(map[string]*account, len(f.Accounts))
 	for _, a := range f.Accounts {
 		old := i.accounts[a.ID]
+		is := tablesOf(&a) // which the account takes over as it goes on: see settle
 		if old != nil && reflect.DeepEqual(old.conf, a) && old.keep == f.Keep(a) {
+			old.file.Store(is)
 			accounts[a.ID] = old
 			continue
 		}
+		a.Desk, a.Widget = is.desk, is.widget
 		accounts[a.ID] = i.newAccount(f, a, old)
 		added = append(added, accounts[a.ID])
 	}

@@ -102,6 +102,8 @@ func (l *listening) Contacts(string) *contact.Contacts { return l.contacts }
 
 func (l *listening) WebhooksChanged(account string) { l.tell("webhooks of %s", account) }
 
+func (l *listening) OptionsChanged(a *account) { l.tell("options of %s", a.id) }
+
 func (l *listening) AccountsChanged(ctx context.Context) error {
 	added, removed, err := l.inst.reload(ctx)
 	for _, a := range removed {

@@ -286,9 +286,7 @@ func (s *server) start(ctx context.Context, a *account) error {
 	})
 	working.Go(func() {
 		panics.Keep(hooks, log, "mail", func(ctx context.Context) {
-			if err := s.notes.RunLeft(ctx, notify.Account{ID: a.id, Domain: a.domain, Store: a.store}, a.conf.Desk.OfflineMail); err != nil {
-				log.Error("messages that visitors left are not mailed", "err", err)
-			}
+			s.mailLeft(ctx, a, log)
 		})
 	})
 	go func() { // ends with its context; stopAll waits for done
@@ -474,7 +472,10 @@ func (s *server) AgentAdded(account string, a store.Agent) { s.xmpp.AgentAdded(a
 func (s *server) AgentRemoved(account string, a store.Agent) { s.xmpp.AgentRemoved(account, a) }
 
 // AgentDeleted ends an agent's sessions, and what others had with her.
-func (s *server) AgentDeleted(account string, a store.Agent) { s.xmpp.AgentDeleted(account, a) }
+func (s *server) AgentDeleted(account string, a store.Agent) {
+	s.xmpp.AgentDeleted(account, a)
+	s.unskilled(account)
+}
 
 // CredentialRevoked ends the sessions of one credential.
 func (s *server) CredentialRevoked(account string, a store.Agent, credential int64) {
@@ -510,6 +511,7 @@ func (s *server) AccountsChanged(ctx context.Context) error {
 		err = errors.Join(err, s.start(ctx, a))
 	}
 	s.policiesChanged(ctx)
+	err = errors.Join(err, s.settleAll(ctx))
 	if s.acme != nil {
 		s.acme.retry()
 	}

@@ -70,20 +70,26 @@ func (a *account) support() *desk.Settings {
 	if !a.conf.Visitors {
 		return nil
 	}
-	s := a.conf.Desk.Settings()
+	s := a.inForce.Load().desk.Settings()
 	return &s
 }
 
 // letIn takes an account's visitors in. The daemon has it already.
 func (s *server) letIn(ctx context.Context, a *account) error {
-	settings := a.support()
-	if settings == nil {
+	if !a.conf.Visitors {
 		return nil
 	}
-	return s.visit.Add(ctx, visit.Account{
-		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Settings: *settings, Look: lookOf(&a.conf.Widget, a.conf.Desk.Agents), Bans: a.bans,
+	a.settling.Lock() // what changes meanwhile comes after that
+	defer a.settling.Unlock()
+	is := a.inForce.Load()
+	if err := s.visit.Add(ctx, visit.Account{
+		ID: a.id, Domain: a.domain, Store: a.store, Contacts: s.xmpp.Contacts(a.id), Look: lookOf(&is.widget, is.desk.Agents), Bans: a.bans,
 		Files: s.files.Account(a.id),
-	})
+	}); err != nil {
+		return err
+	}
+	s.OptionsChanged(a)
+	return nil
 }
 
 // lookOf is what an account's visitors see.
@@ -110,7 +116,11 @@ func (s *server) sites(id string) (origins []string, ok bool) {
 	if a == nil || a.disabled || !a.conf.Visitors {
 		return nil, false
 	}
-	return a.conf.Widget.Sites, true
+	is := a.inForce.Load()
+	if is == nil {
+		return nil, false // it is not open yet
+	}
+	return is.widget.Sites, true
 }
 
 // pictures is where an account's files are.

@@ -65,7 +65,7 @@ func (a *account) face(ctx context.Context, agent store.AgentID) face {
 	case len(card.photo) > 0:
 		is.Avatar = Prefix + a.ID + "/avatars/" + a.sealed(toAvatar, pictured(agent, card.photo))
 	}
-	is.Name = cmp.Or(a.Look.Names[local], cut(oneLine(card.Nick), faceNameMax), cut(oneLine(card.FN), faceNameMax), named(local))
+	is.Name = cmp.Or(a.looks().Names[local], cut(oneLine(card.Nick), faceNameMax), cut(oneLine(card.FN), faceNameMax), named(local))
 	a.faces.mu.Lock()
 	defer a.faces.mu.Unlock()
 	if len(a.faces.all) >= facesMax || a.faces.all == nil {
@@ -100,7 +100,7 @@ type card struct {
 
 // card reads an agent's card. One who has none, or has put something else into it, has an empty one.
 func (a *account) card(ctx context.Context, agent store.AgentID) (c card, err error) {
-	if a.Look.NoCards {
+	if a.looks().NoCards {
 		return c, nil
 	}
 	err = a.Store.OwnOf(ctx, agent, store.OwnCard, func(_ string, value []byte) error {

@@ -20,6 +20,21 @@ type Look struct {
 	NoCards bool              // what agents say of themselves is not shown
 }
 
+// looks is what is shown now.
+func (a *account) looks() *Look { return a.shows.Load() }
+
+// Show has an account's clients show something else, from the next time on that they ask.
+func (s *Server) Show(id string, look Look) {
+	a := s.account(id)
+	if a == nil {
+		return
+	}
+	a.shows.Store(&look)
+	a.faces.mu.Lock()
+	defer a.faces.mu.Unlock()
+	a.faces.all = nil
+}
+
 // A Field is one of a form's. The field "name" is what the visitor wants to be called.
 type Field struct {
 	Name     string            `json:"name"`
@@ -36,7 +51,7 @@ type taken struct {
 
 // config answers GET config.
 func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
-	now := a.server.cfg.Now()
+	now, settings, look := a.server.cfg.Now(), a.Contacts.Settings(), a.looks()
 	is := struct {
 		Open      bool              `json:"open"`
 		Opens     *time.Time        `json:"opens,omitempty"`
@@ -46,16 +61,16 @@ func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 		// Where a visitor may have a transcript sent to: "any" address, or the one that is "known".
 		Transcript string `json:"transcript,omitempty"`
 		Files      *taken `json:"files,omitempty"`
-	}{Open: a.Settings.Hours.Open(now), Form: a.Look.Form, Colours: a.Look.Colours, Languages: a.Look.Languages}
+	}{Open: settings.Hours.Open(now), Form: look.Form, Colours: look.Colours, Languages: look.Languages}
 	if a.Files != nil {
 		is.Files = &taken{a.Files.Limits.Size, a.Files.Limits.Types}
 	}
-	if opens := a.Settings.Hours.Opens(now); !is.Open && !opens.IsZero() {
+	if opens := settings.Hours.Opens(now); !is.Open && !opens.IsZero() {
 		opens = opens.UTC()
 		is.Opens = &opens
 	}
 	if a.mails() {
-		is.Transcript = a.Look.Transcript
+		is.Transcript = look.Transcript
 	}
 	if is.Form == nil {
 		is.Form = []Field{}
@@ -66,7 +81,7 @@ func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 
 // complete says whether all of a form is filled in that has to be.
 func (a *account) complete(c *desk.Contact) error {
-	for _, f := range a.Look.Form {
+	for _, f := range a.looks().Form {
 		value := c.Fields[f.Name]
 		if f.Name == "name" && value == "" {
 			value = c.Name

@@ -196,7 +196,7 @@ func (a *account) clean(w *wish) (err error) {
 	if w.Lang = tag.String(); tag == language.Und {
 		w.Lang = ""
 	}
-	if _, ok := a.Settings.Groups[w.Group]; !ok && w.Group != "" {
+	if _, ok := a.Contacts.Settings().Groups[w.Group]; !ok && w.Group != "" {
 		return refusal{codeUnknown, "there is no such group"}
 	}
 	return nil
@@ -242,7 +242,7 @@ func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (openin
 			return opening{}, err
 		}
 	}
-	if g, ok := a.Settings.Groups[w.Group]; ok {
+	if g, ok := a.Contacts.Settings().Groups[w.Group]; ok {
 		c.Wants, c.Priority = desk.Wants{Group: w.Group, Tags: g.Tags}, g.Priority
 	}
 	var said *desk.Said

@@ -31,7 +31,7 @@ var scripts = map[string]words{
 
 // script is the words for a visitor: in their language, or in the account's first.
 func (a *account) script(lang string) words {
-	for _, l := range append([]string{lang}, a.Look.Languages...) {
+	for _, l := range append([]string{lang}, a.looks().Languages...) {
 		base, _ := language.Make(l).Base()
 		if w, ok := scripts[base.String()]; ok && l != "" {
 			return w
@@ -74,7 +74,7 @@ func (a *account) transcript(ctx context.Context, c *desk.Contact) (l letter, se
 		full = n == pageSize
 	}
 	t.dress(ctx, said)
-	w, zone := a.script(c.Lang), a.Settings.Hours.Zone
+	w, zone := a.script(c.Lang), a.Contacts.Settings().Hours.Zone
 	if zone == nil {
 		zone = time.UTC
 	}

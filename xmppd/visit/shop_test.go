@@ -108,7 +108,7 @@ func (s *shop) start() {
 	})
 	s.bans, err = contact.OpenBans(ctx, st, s.now)
 	s.must(err)
-	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Settings: s.settings, Look: s.look, Bans: s.bans}))
+	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Look: s.look, Bans: s.bans}))
 	s.https = httptest.NewUnstartedServer(s.server)
 	s.https.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.https.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {

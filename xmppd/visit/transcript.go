@@ -60,7 +60,7 @@ func masked(address string) string {
 
 // mails says whether visitors can have transcripts.
 func (a *account) mails() bool {
-	return a.server.cfg.Mail != nil && (a.Look.Transcript == "known" || a.Look.Transcript == "any")
+	return a.server.cfg.Mail != nil && (a.looks().Transcript == "known" || a.looks().Transcript == "any")
 }
 
 // emails are the addresses in a contact's fields.
@@ -71,7 +71,7 @@ func (a *account) emails(c *desk.Contact) (list []string) {
 		}
 	}
 	add("email") // what whoever vouches for the visitor says is there
-	for _, f := range a.Look.Form {
+	for _, f := range a.looks().Form {
 		if f.Type == "email" {
 			add(f.Name)
 		}
@@ -171,7 +171,7 @@ func (a *account) sendTranscript(ctx context.Context, c *desk.Contact, who *appl
 		return errNoEmail
 	case to == "":
 		to = known[0]
-	case a.Look.Transcript != "any" && !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, to) }):
+	case a.looks().Transcript != "any" && !slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, to) }):
 		return errNotOwn
 	}
 	if !take(a.server.posts) {

@@ -13,7 +13,6 @@ import (
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
-	"parley.im/parley/xmppd/desk"
 	"parley.im/parley/xmppd/upload"
 )
 
@@ -41,8 +40,7 @@ type Account struct {
 	ID, Domain string
 	Store      store.Account
 	Contacts   *contact.Contacts
-	Settings   desk.Settings
-	Look       Look
+	Look       Look          // Show changes it
 	Bans       *contact.Bans // nil has them opened here
 	Files      *upload.Files // nil takes none
 }
@@ -90,6 +88,7 @@ type account struct {
 	server *Server
 	log    *slog.Logger
 	key    []byte // what tokens are signed with
+	shows  atomic.Pointer[Look]
 	opened openings
 	faces  faces
 	posted posted
@@ -112,6 +111,7 @@ func (s *Server) Add(ctx context.Context, a Account) error {
 		Account: a, server: s, log: s.log.With("account", a.ID), opened: newOpenings(), queue: newQueue(),
 		talks: make(map[store.ConversationID]*talk), fresh: make(map[store.ConversationID]time.Time),
 	}
+	n.shows.Store(&a.Look)
 	n.going, n.gone = context.WithCancel(context.Background())
 	var err error
 	if n.key, err = a.Store.Secret(ctx, "visitor", contact.VisitorKeySize); err != nil {

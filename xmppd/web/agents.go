@@ -23,11 +23,12 @@ const PasswordLabel = "password"
 
 // An AgentInfo is an agent as it is shown.
 type AgentInfo struct {
-	JID         string           `json:"jid"`
-	Account     string           `json:"account"`
-	Role        string           `json:"role" enum:"auditor,agent,supervisor,admin,owner"`
-	Disabled    bool             `json:"disabled"`
-	Created     time.Time        `json:"created"`
+	JID      string    `json:"jid"`
+	Account  string    `json:"account"`
+	Role     string    `json:"role" enum:"auditor,agent,supervisor,admin,owner"`
+	Disabled bool      `json:"disabled"`
+	Created  time.Time `json:"created"`
+	Skills
 	Credentials []CredentialInfo `json:"credentials,omitempty" doc:"Of a single agent only."`
 }
 
@@ -43,6 +44,7 @@ type AgentWishes struct {
 type AgentChange struct {
 	Role     *string `json:"role,omitempty" enum:"auditor,agent,supervisor,admin,owner"`
 	Disabled *bool   `json:"disabled,omitempty" doc:"Whether she may sign in no more; her sessions end."`
+	SkillsChange
 }
 
 // An AgentPath names an agent in a path.
@@ -50,8 +52,9 @@ type AgentPath struct {
 	JID string `path:"jid" maxLength:"500" doc:"The agent's address."`
 }
 
-func newAgentInfo(c *caller, g store.Agent) AgentInfo {
-	return AgentInfo{JID: g.Name + "@" + c.Domain, Account: c.ID, Role: g.Role, Disabled: g.Disabled, Created: g.Created.UTC()}
+func (a *API) agentInfo(ctx context.Context, c *caller, g store.Agent) (AgentInfo, error) {
+	skills, err := a.inst.Skills(ctx, c.ID, g.Name)
+	return AgentInfo{JID: g.Name + "@" + c.Domain, Account: c.ID, Role: g.Role, Disabled: g.Disabled, Created: g.Created.UTC(), Skills: skills}, err
 }
 
 func (a *API) agentRoutes() {
@@ -70,7 +73,11 @@ func (a *API) listAgents(ctx context.Context, c *caller, in *Page) (*body[List[A
 	}
 	all := make([]AgentInfo, 0, len(agents))
 	for _, g := range agents {
-		all = append(all, newAgentInfo(c, g))
+		info, err := a.agentInfo(ctx, c, g)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, info)
 	}
 	slices.SortFunc(all, func(x, y AgentInfo) int { return strings.Compare(x.JID, y.JID) })
 	return paged(all, *in, func(i AgentInfo) string { return i.JID }), nil
@@ -116,8 +123,8 @@ func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body Agent
 	if live := a.inst.Live(); live != nil {
 		live.AgentAdded(c.ID, g)
 	}
-	info := newAgentInfo(c, g)
-	return &made[AgentInfo]{Prefix + "agents/" + url.PathEscape(info.JID), info}, nil
+	info, err := a.agentInfo(ctx, c, g)
+	return &made[AgentInfo]{Prefix + "agents/" + url.PathEscape(info.JID), info}, err
 }
 
 // password makes what is kept of a password that the policy allows.
@@ -150,19 +157,31 @@ func (a *API) getAgent(ctx context.Context, c *caller, in *AgentPath) (*tagged[A
 	if err != nil {
 		return nil, err
 	}
-	info := newAgentInfo(c, g)
+	info, err := a.agentInfo(ctx, c, g)
+	if err != nil {
+		return nil, err
+	}
 	if c.may(permissions["list-credentials"]) == nil {
 		if info.Credentials, err = c.credentials(ctx, g); err != nil {
 			return nil, err
 		}
 	}
-	tag, err := c.tagOf(ctx, g)
+	tag, err := a.agentTag(ctx, c, g)
 	return &tagged[AgentInfo]{tag, info}, err
+}
+
+// agentTag tells an agent, and what is set for her, from what she was.
+func (a *API) agentTag(ctx context.Context, c *caller, g store.Agent) (string, error) {
+	skills, err := a.inst.Skills(ctx, c.ID, g.Name)
+	if err != nil {
+		return "", err
+	}
+	return c.tagOf(ctx, []any{g, skills})
 }
 
 // changeable is the agent of an address, if the caller may change her and she is what the
 // caller saw.
-func (c *caller) changeable(ctx context.Context, address string, seen IfMatch) (store.Agent, error) {
+func (a *API) changeable(ctx context.Context, c *caller, address string, seen IfMatch) (store.Agent, error) {
 	g, err := c.agentOf(ctx, address)
 	if err != nil {
 		return g, err
@@ -170,7 +189,7 @@ func (c *caller) changeable(ctx context.Context, address string, seen IfMatch) (
 	if err := c.mayGive(g.Role); err != nil {
 		return g, err
 	}
-	tag, err := c.tagOf(ctx, g)
+	tag, err := a.agentTag(ctx, c, g)
 	if err == nil {
 		err = seen.matches(tag)
 	}
@@ -182,7 +201,7 @@ func (a *API) changeAgent(ctx context.Context, c *caller, in *struct {
 	IfMatch
 	Body AgentChange
 }) (*body[AgentInfo], error) {
-	g, err := c.changeable(ctx, in.JID, in.IfMatch)
+	g, err := a.changeable(ctx, c, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -201,7 +220,14 @@ func (a *API) changeAgent(ctx context.Context, c *caller, in *struct {
 			return nil, err
 		}
 	}
-	return &body[AgentInfo]{newAgentInfo(c, g)}, nil
+	if !in.Body.none() {
+		in.Body.tell(ctx)
+		if err := a.inst.SetSkills(ctx, c.ID, g.ID, in.Body.SkillsChange); err != nil {
+			return nil, err
+		}
+	}
+	info, err := a.agentInfo(ctx, c, g)
+	return &body[AgentInfo]{info}, err
 }
 
 func (a *API) disableAgent(ctx context.Context, c *caller, g *store.Agent, disabled bool) error {
@@ -224,7 +250,7 @@ func (a *API) deleteAgent(ctx context.Context, c *caller, in *struct {
 	AgentPath
 	IfMatch
 }) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID, in.IfMatch)
+	g, err := a.changeable(ctx, c, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -245,7 +271,7 @@ func (a *API) setPassword(ctx context.Context, c *caller, in *struct {
 		NoPolicy bool   `json:"no_policy,omitempty" doc:"Takes passwords that the policy refuses; for operators."`
 	}
 }) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID, in.IfMatch)
+	g, err := a.changeable(ctx, c, in.JID, in.IfMatch)
 	if err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 		Label string `json:"label" minLength:"1" maxLength:"100" doc:"The device, for people. A new secret under the same label takes the old one's place."`
 	}
 }) (*made[CredentialInfo], error) {
-	g, err := c.changeable(ctx, in.JID, IfMatch{})
+	g, err := a.changeable(ctx, c, in.JID, IfMatch{})
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (a *API) createCredential(ctx context.Context, c *caller, in *struct {
 }
 
 func (a *API) deleteCredential(ctx context.Context, c *caller, in *CredentialPath) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID, IfMatch{})
+	g, err := a.changeable(ctx, c, in.JID, IfMatch{})
 	if err != nil {
 		return nil, err
 	}

@@ -73,6 +73,7 @@ func (a *API) describe(w http.ResponseWriter, r *http.Request) bool {
 type route struct {
 	id, method, path, does string
 	created                bool              // answers 201
+	checks                 bool              // its handler reads the body by itself
 	streams                map[string]string // what it answers with, and what that is, where that isn't JSON
 }
 
@@ -86,6 +87,7 @@ func (r *route) operation(p permission) huma.Operation {
 			http.StatusConflict, http.StatusPreconditionFailed, http.StatusRequestEntityTooLarge,
 			http.StatusUnsupportedMediaType, http.StatusTooManyRequests, http.StatusServiceUnavailable},
 	}
+	op.SkipValidateBody = r.checks
 	if r.created {
 		op.DefaultStatus = http.StatusCreated
 	}

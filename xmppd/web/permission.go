@@ -58,6 +58,11 @@ var permissions = map[string]permission{
 	"get-settings":    {"settings:read", Auditor, false},
 	"change-settings": {"settings:write", Owner, true}, // it may destroy what was said
 
+	"get-desk":      {"desk:read", Supervisor, false},
+	"change-desk":   {"desk:write", Admin, true},
+	"get-widget":    {"widget:read", Auditor, false},
+	"change-widget": {"widget:write", Admin, true},
+
 	"get-key": {"key:read", Auditor, false},
 
 	"list-agents":  {"agents:read", Auditor, false},

@@ -42,7 +42,7 @@ func (a *API) listSessions(ctx context.Context, c *caller, in *AgentPath) (*body
 }
 
 func (a *API) endSession(ctx context.Context, c *caller, in *SessionPath) (*struct{}, error) {
-	g, err := c.changeable(ctx, in.JID, IfMatch{})
+	g, err := a.changeable(ctx, c, in.JID, IfMatch{})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"parley.im/parley/auth"
+	"parley.im/parley/conf"
 	"parley.im/parley/store"
 	"parley.im/parley/store/people"
 	"parley.im/parley/xmppd/contact"
@@ -36,6 +37,13 @@ type Installation interface {
 	// Settings are what the account's own people can set; SetRetention sets one of them.
 	Settings(ctx context.Context, id string) (Settings, error)
 	SetRetention(ctx context.Context, id, text string) error
+	// Options are what holds of the account's table "desk" or "widget", and what of that its own
+	// people have set; SetOptions sets some, or takes back those that are nil.
+	Options(ctx context.Context, id, table string) (is, own conf.Options, err error)
+	SetOptions(ctx context.Context, id, table string, change conf.Options) error
+	// Skills are what is set for an agent; SetSkills sets some of it.
+	Skills(ctx context.Context, id, name string) (Skills, error)
+	SetSkills(ctx context.Context, id string, agent store.AgentID, change SkillsChange) error
 	// RenderEvent is the JSON that a webhook would get for a record.
 	RenderEvent(a Account, e *store.Entry) ([]byte, error)
 	// Audit calls do, and keeps exactly one record of it. Where there can be none it doesn't
@@ -141,6 +149,7 @@ func New(cfg Config) *API {
 	a.banRoutes()
 	a.visitorRoutes()
 	a.settingsRoutes()
+	a.optionRoutes()
 	a.finish()
 	return a
 }
