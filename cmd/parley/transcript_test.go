@@ -83,4 +83,9 @@ func TestOfflineMail(t *testing.T) {
 	if m := box.Next(); strings.Join(m.To, " ") != "shop@desk.example" || !strings.Contains(m.Text, "contact "+is.Contact.ID+"\n") || strings.Contains(m.Raw, "zebrafinch") || strings.Contains(m.Raw, "Mia") {
 		t.Errorf("%s\n%s", m.To, m.Raw)
 	}
+	d.api("-role", "admin").ask("PATCH", "/v1/desk", `{"offline_mail":"other@desk.example"}`, 200, nil)
+	d.openContact(`{"id":"1123456789abcdef","text":"Call me"}`)
+	if m := box.Next(); strings.Join(m.To, " ") != "other@desk.example" {
+		t.Errorf("the next mail is for %s", m.To)
+	}
 }
