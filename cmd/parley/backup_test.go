@@ -34,11 +34,11 @@ func safes(t *testing.T, dir, every string) (identity string, options []string) 
 }
 
 // restored makes an installation of the newest copies, with what is not in them.
-func restored(t *testing.T, dir, identity string) (back string) {
+func restored(t *testing.T, dir, identity string, more ...string) (back string) {
 	t.Helper()
 	back = filepath.Join(t.TempDir(), "back")
-	must(t, "", "restore", "-identity", identity, "-from", filepath.Join(dir, "copies/data"), "-keys-from", filepath.Join(dir, "copies/keys"), "-dir", back,
-		"-root-key", filepath.Join(dir, "root.key"))
+	must(t, "", append([]string{"restore", "-identity", identity, "-from", filepath.Join(dir, "copies/data"), "-keys-from", filepath.Join(dir, "copies/keys"), "-dir", back,
+		"-root-key", filepath.Join(dir, "root.key")}, more...)...)
 	for _, name := range []string{"root.key", "tls"} {
 		if _, err := os.Stat(filepath.Join(back, name)); err == nil {
 			t.Errorf("%s was in a copy", name)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -182,5 +183,60 @@ func TestErasureIsEnded(t *testing.T) {
 	secrets := 0
 	if err := a.keys.All(t.Context(), keys.OfPerson, func(keys.ID) { secrets++ }); err != nil || secrets != 0 || a.erasing() {
 		t.Errorf("%d secrets of people, %v; erasing: %v", secrets, err, a.erasing())
+	}
+}
+
+// A copy of before brings nobody back who was erased since: not who they are, nor what they said, whether they said who they are or not.
+func TestErasedStayErased(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	identity, options := safes(t, d.dir, "5m")
+	config := filepath.Join(d.dir, "parley.toml")
+	copied := func() {
+		t.Helper()
+		args := []string{"backup", "-config", config}
+		for _, o := range options {
+			args = append(args, "-set", o)
+		}
+		d.end(syscall.SIGTERM)
+		must(t, "", args...)
+	}
+	shop, c := vouches(d), d.api("-role", "admin")
+	mia, zoe := people.Said{Subject: "customer-17"}, people.Said{Subject: "customer-18"}
+	contacts := []string{shop.opens(mia, "Hello").Contact.ID, d.openContact(`{"id":"0123456789abcdef","text":"Hello"}`).Contact.ID, shop.opens(zoe, "Hello").Contact.ID}
+	var visitors []string
+	for _, k := range contacts {
+		visitors = append(visitors, c.visitorOf(k))
+	}
+	copied()
+	before := time.Now().UTC().Format(time.RFC3339Nano)
+	d.start()
+	for _, v := range visitors[:2] {
+		c.ask("DELETE", "/v1/visitors/"+v, "", 200, nil)
+	}
+	copied()
+
+	back := restored(t, d.dir, identity, "-at", before)
+	i, _ := opened(t, filepath.Join(back, "parley.toml"))
+	a, err := i.account(t.Context(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n, v := range visitors {
+		list, err := a.store.Contacts(t.Context(), store.ContactQuery{Visitor: v, Max: 10})
+		if err != nil || len(list) != n/2 {
+			t.Errorf("visitor %d has %d contacts, %v", n, len(list), err)
+		}
+	}
+	if _, err := a.people.Show(t.Context(), visitors[0]); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("who was erased is shown: %v", err)
+	}
+	if who, err := a.people.Show(t.Context(), visitors[2]); err != nil || who.Said != zoe {
+		t.Errorf("who was not erased is %+v, %v", who, err)
+	}
+	for _, v := range visitors[:2] {
+		if at, err := a.people.Erased(v); err != nil || at.IsZero() {
+			t.Errorf("nothing is known of who was erased: %v", err)
+		}
 	}
 }
