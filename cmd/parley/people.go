@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"parley.im/parley/store"
+	"parley.im/parley/store/people"
 	"parley.im/parley/xmppd/contact"
 )
 
@@ -31,18 +32,18 @@ func (a *account) forgetPeople(ctx context.Context, now time.Time) error {
 	if held, err := a.store.Held(ctx, 0); err != nil || held.After(now) {
 		return err
 	}
-	for after := ""; ; {
-		ids, err := a.people.Unseen(before, after, peopleAtOnce)
-		if err != nil || len(ids) == 0 {
+	for after := (people.Person{}); ; {
+		list, err := a.people.Unseen(before, after, peopleAtOnce)
+		if err != nil || len(list) == 0 {
 			return err
 		}
-		for _, after = range ids {
-			some, err := a.store.Contacts(ctx, store.ContactQuery{Visitor: after, Max: 1})
+		for _, after = range list {
+			some, err := a.store.Contacts(ctx, store.ContactQuery{Visitor: after.ID, Max: 1})
 			if err != nil {
 				return err
 			}
 			if len(some) == 0 {
-				if _, err := a.people.Forget(ctx, after, before); err != nil {
+				if _, err := a.people.Forget(ctx, after.ID, before); err != nil {
 					return err
 				}
 			}

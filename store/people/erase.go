@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"parley.im/parley/store/keys"
@@ -120,15 +121,21 @@ func (p *People) Erased(id string) (at time.Time, err error) {
 	return at, err
 }
 
-// Unseen are people who came last before then, by their ids and after one of them, up to max.
-func (p *People) Unseen(before time.Time, after string, max int) (ids []string, err error) {
+// Unseen are people who came last before then, by when that was: those that follow one of them (the zero value is the
+// first), up to max. Of each there is ID and Seen.
+func (p *People) Unseen(before time.Time, after Person, max int) (list []Person, err error) {
+	seen := int64(math.MinInt64)
+	if after.ID != "" {
+		seen = after.Seen.UnixMilli()
+	}
 	err = p.use(func(db *conn.Conn) error {
-		return db.Query("SELECT id FROM person WHERE seen < ? AND id > ? ORDER BY id LIMIT +?", []any{before.UnixMilli(), after, max}, func(r conn.Row) error {
-			ids = append(ids, r.Text(0))
-			return nil
-		})
+		return db.Query("SELECT id, seen FROM person WHERE seen < ? AND (seen, id) > (?, ?) ORDER BY seen, id LIMIT +?",
+			[]any{before.UnixMilli(), seen, after.ID, max}, func(r conn.Row) error {
+				list = append(list, Person{ID: r.Text(0), Seen: time.UnixMilli(r.Int(1)).UTC()})
+				return nil
+			})
 	})
-	return ids, err
+	return list, err
 }
 
 // Forget destroys what is known of somebody, unless they have come again since then: nothing that

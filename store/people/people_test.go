@@ -222,9 +222,12 @@ func TestForget(t *testing.T) {
 	is := h.know(p, mia)
 	h.now = h.now.Add(24 * time.Hour)
 	h.know(p, people.Said{Subject: "new"})
-	ids, err := p.Unseen(h.now, "", 10)
-	if err != nil || len(ids) != 1 || ids[0] != is {
-		t.Fatalf("unseen are %q, %v", ids, err)
+	list, err := p.Unseen(h.now, people.Person{}, 10)
+	if err != nil || len(list) != 1 || list[0].ID != is {
+		t.Fatalf("unseen are %v, %v", list, err)
+	}
+	if list, err := p.Unseen(h.now, list[0], 10); err != nil || len(list) != 0 {
+		t.Errorf("after them there are %v, %v", list, err)
 	}
 	before := h.now
 	h.now = h.now.Add(time.Second)

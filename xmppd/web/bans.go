@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"parley.im/parley/store"
@@ -72,7 +71,7 @@ func (a *API) createBan(ctx context.Context, c *caller, in *struct{ Body BanWish
 	switch {
 	case !ok:
 		return nil, refuse("for is not such as 1h, 1d, 1w or 1mo, nor at most a year")
-	case strings.Count(w.Contact+" "+w.Visitor+" "+w.Address, " ") != 2 || len(strings.Fields(w.Contact+" "+w.Visitor+" "+w.Address)) != 1:
+	case !w.one():
 		return nil, refuse("a ban is for one of contact, visitor and address")
 	case w.By != nil && w.Contact == "":
 		return nil, refuse("by is for the visitor of a contact")
@@ -103,6 +102,17 @@ func (a *API) createBan(ctx context.Context, c *caller, in *struct{ Body BanWish
 		return nil, err
 	}
 	return c.banInfos(ctx, added)
+}
+
+// one says whether exactly one is named who is to be banned.
+func (w *BanWish) one() bool {
+	named := 0
+	for _, who := range [...]string{w.Contact, w.Visitor, w.Address} {
+		if who != "" {
+			named++
+		}
+	}
+	return named == 1
 }
 
 // banContact bans a contact's visitor.

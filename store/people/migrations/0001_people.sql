@@ -15,7 +15,7 @@ CREATE TABLE person (
 	data    BLOB NOT NULL
 ) STRICT;
 
-CREATE INDEX person_seen ON person (seen);
+CREATE INDEX person_seen ON person (seen, id);
 
 -- By what people can be found: keyed hashes, never a value.
 CREATE TABLE mark (
