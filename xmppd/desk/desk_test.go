@@ -228,6 +228,7 @@ func anything(t *testing.T, r *rand.Rand) {
 		func() { d.Hand(some(), Wants{Group: "it"}, "", known) },
 		func() { d.Revise(some(), System, nil, []Revision{Prioritized(1 + r.IntN(30)), Tagged(nil)}, known) },
 		func() { d.TakeBack(some(), agent(), known) },
+		func() { d.Erase(some(), known) },
 		func() { d.Invite(some(), agent(), agent(), known) },
 		func() { d.Leave(some(), agent(), known) },
 		func() { d.Note(some(), Agents, agent(), "a note", known) },
