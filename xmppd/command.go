@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
@@ -54,8 +55,8 @@ var commands = map[string]command{
 // command does what an agent has typed, without the '!'. The visitor never hears of it.
 func (s *Session) command(c *desk.Contact, line string) {
 	o := &order{Session: s, support: s.agent.account.support, contact: c}
-	name, args, _ := strings.Cut(strings.TrimSpace(line), " ")
-	o.args = strings.TrimSpace(args)
+	name, args := firstWord(line)
+	o.args = args
 	reply, known, _ := o.run(commands, name)
 	switch {
 	case known:
@@ -67,6 +68,15 @@ func (s *Session) command(c *desk.Contact, line string) {
 	if reply != "" {
 		s.agent.hear(o.support.says(c, s.agent, reply))
 	}
+}
+
+// firstWord is a line's, and what follows it.
+func firstWord(line string) (word, rest string) {
+	line = strings.TrimSpace(line)
+	if i := strings.IndexFunc(line, unicode.IsSpace); i >= 0 {
+		return line[:i], strings.TrimSpace(line[i:])
+	}
+	return line, ""
 }
 
 // run does a command of that table, and answers what its agent is told.

@@ -35,8 +35,8 @@ func (s *Session) toDesk(st *wire.Stanza, t *target, kind im.Kind) {
 		return
 	}
 	s.copyAside(st, t)
-	name, args, _ := strings.Cut(strings.TrimPrefix(text, "!"), " ")
-	o := &order{Session: s, support: s.agent.account.support, args: strings.TrimSpace(args)}
+	name, args := firstWord(strings.TrimPrefix(text, "!"))
+	o := &order{Session: s, support: s.agent.account.support, args: args}
 	reply, known, _ := o.run(controls, name)
 	if !known {
 		reply = help("What you can ask:", "", controls)

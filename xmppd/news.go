@@ -21,10 +21,10 @@ func (p *support) offer(c *desk.Contact) string {
 	if about := p.about(c); about != "" {
 		who = append(who, about)
 	}
-	if c.Handed != nil {
-		who = append(who, "handed over by "+p.account.nameOf(c.Owner))
-	}
 	lines = append(lines, "* "+strings.Join(who, " · "))
+	if c.Handed != nil { // in a line of its own, since no name of a visitor's can begin one
+		lines = append(lines, "* handed over by "+p.account.nameOf(c.Owner))
+	}
 	if c.Handed != nil && c.Handed.Note != "" {
 		lines = append(lines, "* note: "+im.OneLine(c.Handed.Note, maxField))
 	}
@@ -67,7 +67,7 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 		case e.What == "transferring" && mine && e.By == desk.System:
 			return "Others are asked to take this chat over. It stays yours until one does; !back keeps it."
 		case e.What == "note" && id != e.Actor:
-			return "note of " + cmp.Or(actor, string(e.By)) + ": " + e.Text
+			return im.Prefixed("note of "+cmp.Or(actor, string(e.By))+": ", e.Text)
 		}
 	}
 	return ""

@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -57,11 +58,11 @@ func (p *support) title(c *desk.Contact) string {
 
 // visitor is what a contact's visitor is called.
 func (p *support) visitor(c *desk.Contact) string {
-	if name := im.OneLine(c.Name, maxName); name != "" {
-		return name
-	}
-	return "Visitor"
+	return cmp.Or(im.Marked(im.OneLine(c.Name, maxName)), unnamed)
 }
+
+// unnamed is what a visitor is called who has not said a name.
+const unnamed = "Visitor"
 
 // presence is that of a contact's visitor.
 func (p *support) presence(c *desk.Contact, to string) []byte {
@@ -91,8 +92,8 @@ func (p *support) presence(c *desk.Contact, to string) []byte {
 // about is where a visitor is, in a line.
 func (p *support) about(c *desk.Contact) string {
 	about := im.OneLine(c.Subject, maxName)
-	if c.Lang != "" {
-		about = strings.TrimSpace(about + " (" + c.Lang + ")")
+	if lang := im.OneLine(c.Lang, maxName); lang != "" {
+		about = strings.TrimSpace(about + " (" + lang + ")")
 	}
 	return about
 }

@@ -25,6 +25,8 @@ type support struct {
 	host     string // the domain of contacts' addresses
 	end      context.CancelFunc
 
+	showing sync.Mutex // held while what is known of a contact is put into lists; taken before an agent's mu
+
 	mu    sync.Mutex // guards what follows; nothing else is taken while it is held
 	marks map[store.ConversationID]*receipts
 }
@@ -84,18 +86,24 @@ func (p *support) changed(ch *desk.Change) {
 		before = ch.Was.Sees()
 	}
 	after := ch.Is.Sees()
+	p.showing.Lock()
 	for _, id := range before {
 		if !slices.Contains(after, id) {
 			p.farewell(id, ch)
 		}
 	}
+	if ch.Is != ch.Was {
+		for _, id := range after {
+			if g := p.account.byID(id); g != nil {
+				g.showContact(p.shownTo(id, ch.Is))
+			}
+		}
+	}
+	p.showing.Unlock()
 	for _, id := range after {
 		g := p.account.byID(id)
 		if g == nil {
 			continue
-		}
-		if ch.Is != ch.Was {
-			g.showContact(p.shownTo(id, ch.Is))
 		}
 		if offered(ch, id) {
 			g.hear(p.says(ch.Is, g, p.offer(ch.Is)))

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
@@ -72,11 +71,16 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 			Text: "this visitor can't read what your client encrypts; switch encryption off for this chat"})
 		return
 	}
-	if !im.Spoken(st) {
+	if im.Retracts(st) {
+		s.answerError(st, wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed,
+			Text: "what was said to a visitor can't be taken back; nothing was changed"})
+		return
+	}
+	if !im.Spoken(st) || im.Reacts(st) {
 		s.signal(st, c)
 		return
 	}
-	text := strings.TrimLeftFunc(im.BodyText(st), unicode.IsSpace)
+	text := strings.TrimLeftFunc(im.BodyText(st), im.Invisible)
 	corrected := im.Corrects(st)
 	switch {
 	case text == "":
@@ -204,8 +208,19 @@ func (p *support) signalled(sig contact.Signal) {
 				g.hear(im.AppendChatState(nil, p.jid(c), g.bare, string(sig.What)))
 			}
 		case contact.Here, contact.Away:
-			g.showContact(p.shownTo(id, c))
+			p.present(g, sig.Contact)
 		}
+	}
+}
+
+// present shows an agent a contact as it is now, unless she sees it no more: what she is shown is not
+// from before a change that she was told of meanwhile.
+func (p *support) present(g *agent, contact store.ConversationID) {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	c, err := p.contacts.Contact(contact)
+	if err == nil && slices.Contains(c.Sees(), g.id) {
+		g.showContact(p.shownTo(g.id, c))
 	}
 }
 
@@ -250,8 +265,8 @@ func (s *Session) rosterVisitor(set *im.RosterSet) error {
 	return nil
 }
 
-// passOn is what removing a contact means: an offer is declined, a guest leaves, and whose it is
-// is asked whether she wants to.
+// passOn is what removing a contact means: an offer is declined, a guest leaves, there is nothing more to say about
+// what is over, and whose it is is asked whether she wants to.
 func (s *Session) passOn(c *desk.Contact) {
 	p, id := s.agent.account.support, s.agent.id
 	switch {
@@ -262,6 +277,8 @@ func (s *Session) passOn(c *desk.Contact) {
 		s.agent.again(p.jid(c))
 	case c.With(id):
 		p.contacts.Leave(c.ID, id, nil)
+	case c.State == desk.Closed && c.Owner == id:
+		p.contacts.Finish(c.ID, id, nil)
 	}
 }
 
@@ -281,13 +298,22 @@ func (s *Session) askVisitor(st *wire.Stanza, t *target) {
 		s.answerError(st, s.asRefused(err))
 	case s.commands(st, child, commands, c):
 	case string(st.Type) == "get" && space == im.NSDiscoInfo && len(st.ChildAttr(child, "node")) == 0:
-		info := im.Info{Identities: []im.Identity{{Category: "client", Type: "web", Name: s.agent.account.support.visitor(c)}}, Features: im.VisitorFeatures}
+		info := im.Info{Identities: []im.Identity{{Category: "client", Type: "web", Name: s.calledHere(c)}}, Features: im.VisitorFeatures}
 		s.answer(st, info.Append(nil, ""))
 	case string(st.Type) == "get" && space == im.NSCard:
-		s.answer(st, im.AppendCard(nil, s.agent.account.support.visitor(c)))
+		s.answer(st, im.AppendCard(nil, s.calledHere(c)))
 	case string(st.Type) == "get" && space == im.NSPing:
 		s.answer(st, nil)
 	default:
 		s.answerError(st, wire.StanzaError{Condition: wire.ServiceUnavailable})
 	}
+}
+
+// calledHere is the name of a contact's visitor, for an agent who sees it; others hear no news of it.
+func (s *Session) calledHere(c *desk.Contact) string {
+	p := s.agent.account.support
+	if s.agent.visitors.Load().find(p.jid(c)) == nil {
+		return unnamed
+	}
+	return p.visitor(c)
 }

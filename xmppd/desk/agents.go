@@ -195,6 +195,9 @@ func (d *Desk) Finish(id store.ConversationID, agent store.AgentID, done Done) {
 // changed, for those who hear of it.
 func (d *Desk) Set(id store.ConversationID, by Party, agent store.AgentID, what string, set func(*Contact), done Done) {
 	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
+		if by == Agents && !ch.Is.With(agent) && ch.Is.Owner != agent {
+			return ErrNotYours
+		}
 		if err := ch.updated(change, by, agent, what, "", now); err != nil {
 			return err
 		}

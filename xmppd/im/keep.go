@@ -17,6 +17,7 @@ const (
 	nsMarkers  = "urn:xmpp:chat-markers:0"
 	nsStates   = "http://jabber.org/protocol/chatstates"
 	nsMUCUser  = "http://jabber.org/protocol/muc#user"
+	nsCorrect  = "urn:xmpp:message-correct:0"
 )
 
 // content are the namespaces whose elements are worth keeping without a body:

@@ -1,8 +1,10 @@
 package im
 
 import (
+	"iter"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/wire"
@@ -40,21 +42,30 @@ func (v *Viewer) Seen(actor store.AgentID, m *store.Message) store.Message {
 		seen.Decls, seen.Inner = nil, nil // it was checked when it came; nobody gets what isn't what it was
 		return seen
 	}
-	seen.Inner = wire.Without(st, func(c *wire.Child) bool {
-		// What the sender's client wants to know is between it and the server.
-		return isBody(c) || string(c.Space) == nsReceipts || string(c.Space) == nsMarkers || string(c.Space) == nsStanzaID
-	})
+	seen.Inner = wire.Without(st, func(c *wire.Child) bool { return !passes(c) })
 	if c := st.Child(nsClient, "body"); c != nil {
 		text := st.Text(c)
 		if who == "" {
 			text = Marked(text)
 		} else {
-			text = "[" + who + "] " + text
+			text = "[" + who + "] " + Continued(text)
 		}
 		seen.Inner = append(wire.AppendText(append(seen.Inner, "<body>"...), text), "</body>"...)
 		seen.Inner = append(seen.Inner, "<request xmlns='"+nsReceipts+"'/><markable xmlns='"+nsMarkers+"'/>"...) // XEP-0184 §5, XEP-0333 §4
 	}
 	return seen
+}
+
+// passes says whether a child of a message is for others than its sender's devices. What shows the text in another way
+// (as XHTML), or says of itself who speaks or when, does not: beside it nobody would see whose words they are.
+func passes(c *wire.Child) bool {
+	switch string(c.Space) {
+	case nsClient:
+		return string(c.Name) == "thread"
+	case "jabber:x:oob", nsCorrect, nsStates, nsHints:
+		return true
+	}
+	return false
 }
 
 func isBody(c *wire.Child) bool { return string(c.Space) == nsClient && string(c.Name) == "body" }
@@ -79,8 +90,8 @@ func split(jid string) (local, resource string) {
 // Marked is a text of a visitor's in which no line can be taken for somebody else's.
 func Marked(text string) string {
 	var b strings.Builder
-	for line := range strings.Lines(text) {
-		if first := strings.TrimLeftFunc(line, invisible); first != "" && strings.ContainsRune("*[>!", rune(first[0])) {
+	for line := range lines(text) {
+		if odd(line) {
 			b.WriteString(strange)
 		}
 		b.WriteString(line)
@@ -88,7 +99,53 @@ func Marked(text string) string {
 	return b.String()
 }
 
-func invisible(r rune) bool { return unicode.IsSpace(r) || unicode.In(r, unicode.Cf) }
+// Continued is Marked for a text that has a line's beginning before it.
+func Continued(text string) string {
+	for line := range lines(text) {
+		return line + Marked(text[len(line):])
+	}
+	return ""
+}
+
+// odd says whether a line begins as those of others do, or looks so.
+func odd(line string) bool {
+	first, _ := utf8.DecodeRuneInString(strings.TrimLeftFunc(line, Invisible))
+	return strings.ContainsRune("*[>!＊［＞！", first)
+}
+
+// lines are a text's, wherever some client breaks them, each with what ends it.
+func lines(text string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for text != "" {
+			end := len(text)
+			if i := strings.IndexAny(text, "\n\r\v\f\u0085\u2028\u2029"); i >= 0 {
+				_, n := utf8.DecodeRuneInString(text[i:])
+				end = i + n
+			}
+			if !yield(text[:end]) {
+				return
+			}
+			text = text[end:]
+		}
+	}
+}
+
+// Prefixed is a text with something before each of its lines.
+func Prefixed(prefix, text string) string {
+	var list []string
+	for line := range lines(text) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, prefix+line)
+		}
+	}
+	return strings.Join(list, "\n")
+}
+
+// Invisible says of a character that a line seems to begin after it.
+func Invisible(r rune) bool {
+	return unicode.IsSpace(r) || unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Mn, unicode.Me, unicode.Other_Default_Ignorable_Code_Point) ||
+		r == '\u2800' // a Braille pattern without dots
+}
 
 // OneLine is a text of a stranger's where one line is expected: no line breaks, no controls, and
 // nothing that changes the direction of what follows it. At most max runes are left of it.
@@ -97,9 +154,9 @@ func OneLine(text string, max int) string {
 	n := 0
 	for _, r := range text {
 		switch {
-		case unicode.In(r, unicode.Cf), r == unicode.ReplacementChar:
+		case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point), r == unicode.ReplacementChar:
 			continue
-		case unicode.IsSpace(r), unicode.IsControl(r):
+		case unicode.IsSpace(r), unicode.IsControl(r), r == '\u2800':
 			r = ' '
 		}
 		if n++; n > max {
@@ -128,15 +185,24 @@ func WithBody(st *wire.Stanza, ours func(jid []byte) bool, text string) []byte {
 
 // Corrects is the id of the message that this one corrects; "" if it is a new one (XEP-0308 §3).
 func Corrects(st *wire.Stanza) string {
-	if c := st.Child("urn:xmpp:message-correct:0", "replace"); c != nil {
+	if c := st.Child(nsCorrect, "replace"); c != nil {
 		return string(st.ChildAttr(c, "id"))
 	}
 	return ""
 }
 
+// Retracts says whether a message is to take another one back (XEP-0424 §3), in its older form, too.
+func Retracts(st *wire.Stanza) bool {
+	return st.Child("urn:xmpp:message-retract:1", "retract") != nil || st.Child("urn:xmpp:fasten:0", "apply-to") != nil
+}
+
+// Reacts says whether a message is a reaction to another one, whatever its body is for who can't show that (XEP-0444 §3).
+func Reacts(st *wire.Stanza) bool { return st.Child("urn:xmpp:reactions:0", "reactions") != nil }
+
 // secret are the namespaces of what clients encrypt for each other.
 var secret = map[string]bool{
 	"eu.siacs.conversations.axolotl": true, // XEP-0384
+	"urn:xmpp:omemo:1":               true,
 	"urn:xmpp:omemo:2":               true,
 	"urn:xmpp:openpgp:0":             true, // XEP-0373
 	"jabber:x:encrypted":             true, // XEP-0027
@@ -151,7 +217,8 @@ func Secret(st *wire.Stanza) bool {
 			return true
 		}
 	}
-	return strings.HasPrefix(BodyText(st), "?OTR")
+	text := strings.TrimLeftFunc(BodyText(st), Invisible)
+	return strings.HasPrefix(text, "?OTR") || strings.HasPrefix(text, "-----BEGIN PGP MESSAGE-----")
 }
 
 // ChatState is what a message says of its sender besides words (XEP-0085 §5.1); "" if nothing.
@@ -173,7 +240,7 @@ func AppendChatState(b []byte, from, to, state string) []byte {
 
 // VisitorFeatures are what a visitor's address can do, for clients that look before they show it.
 var VisitorFeatures = []string{
-	NSDiscoInfo, NSDiscoItems, NSCommands, NSPing, NSCard, nsStates, nsReceipts, nsMarkers, "urn:xmpp:message-correct:0", "jabber:x:oob",
+	NSDiscoInfo, NSDiscoItems, NSCommands, NSPing, NSCard, nsStates, nsReceipts, nsMarkers, nsCorrect, "jabber:x:oob",
 }
 
 // MessageText is what a kept message says.
