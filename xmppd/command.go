@@ -3,6 +3,7 @@ package xmppd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,6 +49,7 @@ var commands = map[string]command{
 	"resume":     {"", "take it up again", (*order).resume},
 	"close":      {"[why]", "end it", (*order).close},
 	"ban":        {"time [why]", "end it, and hear no more of this visitor: 1h, 1d, 1w, 1mo", (*order).banVisitor},
+	"rate":       {"", "ask the visitor how it was", (*order).rate},
 	"transcript": {"", "mail the visitor what was said, to the address that is known", (*order).transcript},
 	"done":       {"", "nothing more to say about it", (*order).done},
 }
@@ -143,6 +145,14 @@ func (o *order) close() (string, error) {
 
 func (o *order) done() (string, error) {
 	return "", wait(func(done desk.Done) { o.support.contacts.Finish(o.contact.ID, o.agent.id, done) })
+}
+
+func (o *order) rate() (string, error) {
+	err := o.support.contacts.AskRating(o.contact.ID, o.agent.id)
+	if errors.Is(err, desk.ErrNotNow) {
+		return "The visitor is not here to be asked.", nil
+	}
+	return "The visitor is asked how it was.", err
 }
 
 func (o *order) transcript() (string, error) {
