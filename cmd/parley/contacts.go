@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -43,6 +45,11 @@ func contactCommands() []command {
 				option{name: "since", value: "TIME", does: "what was said from then on, such as 2026-05-04T00:00:00Z"},
 				option{name: "until", value: "TIME", does: "what was said until then"}),
 			run: contactTranscript,
+		},
+		{
+			name: "contact export", args: "ID", does: "Prints all that is kept of a contact as one JSON document.",
+			more:    "It is for the person whom it is about, or for another system; of files it has what they are called. A record of it goes into the audit log.",
+			options: usual, run: contactExport,
 		},
 		{
 			name: "contact close", args: "ID", does: "Ends a contact, whoever has it.",
@@ -145,6 +152,31 @@ func printContact(w io.Writer, v *web.ContactDetail) {
 
 func contactTranscript(ctx context.Context, c *call) error {
 	return c.withAccount(ctx, "contacts", func(cl *client, path string) error { return c.transcript(ctx, cl, path) })
+}
+
+// contactExport passes the document on as it comes, and says when that was not all.
+func contactExport(ctx context.Context, c *call) error {
+	return c.withAccount(ctx, "contacts", func(cl *client, path string) error {
+		body, err := cl.send(ctx, "GET", path+"/export", nil)
+		if err != nil {
+			return err
+		}
+		defer body.Close()
+		parts := json.NewDecoder(io.TeeReader(body, c.stdout))
+		for depth := 0; ; {
+			part, err := parts.Token()
+			switch {
+			case errors.Is(err, io.EOF) && depth == 0:
+				return nil
+			case err != nil:
+				return fmt.Errorf("the export was cut off; the server's log says why: %w", err)
+			case part == json.Delim('{'), part == json.Delim('['):
+				depth++
+			case part == json.Delim('}'), part == json.Delim(']'):
+				depth--
+			}
+		}
+	})
 }
 
 func contactClose(ctx context.Context, c *call) error {

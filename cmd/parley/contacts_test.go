@@ -291,6 +291,10 @@ func TestContactsOfPrograms(t *testing.T) {
 	if script := must(t, "", "contact", "transcript", is.Contact.ID, "-config", filepath.Join(d.dir, "parley.toml")); script != text {
 		t.Errorf("contact transcript prints\n%s", script)
 	}
+	var exported struct{ Messages []web.ExportedMessage }
+	if err := json.Unmarshal([]byte(must(t, "", "contact", "export", is.Contact.ID, "-config", filepath.Join(d.dir, "parley.toml"))), &exported); err != nil || len(exported.Messages) != 4 {
+		t.Errorf("contact export prints %+v, %v", exported, err)
+	}
 	refused(t, "is closed", "", "contact", "close", is.Contact.ID, "-config", filepath.Join(d.dir, "parley.toml"))
 
 	// What webhooks are told.
