@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -74,6 +75,8 @@ type export struct {
 	w     io.Writer
 	alive func()
 	read  int
+
+	broken error // what is wrong with the records; those that can be read are shown all the same
 }
 
 // write writes the document. What was said may be more than fits into memory, so that the records are read for each part anew.
@@ -97,6 +100,9 @@ func (x *export) write(ctx context.Context, about *ContactDetail) error {
 			return err
 		}
 	}
+	if x.broken != nil {
+		return x.broken // and no end of the document
+	}
 	_, err = io.WriteString(x.w, "}\n")
 	return err
 }
@@ -119,8 +125,9 @@ func (x *export) part(ctx context.Context, name string, of func(*store.Entry) an
 	if _, err := io.WriteString(x.w, `,"`+name+`":[`); err != nil {
 		return err
 	}
-	comma := ""
-	err := x.store.Transcript(ctx, x.id, func(e *store.Entry) error {
+	comma, failed := "", error(nil)
+	err := x.store.Transcript(ctx, x.id, func(e *store.Entry) (err error) {
+		defer func() { failed = err }()
 		if x.read%aliveEvery == 0 {
 			x.alive()
 		}
@@ -136,9 +143,11 @@ func (x *export) part(ctx context.Context, name string, of func(*store.Entry) an
 		comma = ","
 		return err
 	})
-	if err == nil {
-		_, err = io.WriteString(x.w, "]")
+	if failed != nil {
+		return failed
 	}
+	x.broken = cmp.Or(x.broken, err)
+	_, err = io.WriteString(x.w, "]")
 	return err
 }
 

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
+	"io"
 	"mime"
 	"net/url"
 	"path/filepath"
@@ -55,6 +57,40 @@ func TestI3Contacts(t *testing.T) {
 	if again != said {
 		t.Errorf("%+v, and again %+v", said, again)
 	}
+}
+
+// An export of what was changed outside the server is shown as far as it can be read, and never taken for all.
+func TestExportBreaksOff(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	c := d.api("-role", "supervisor")
+	is := d.openContact(`{"id":"0123456789abcdef","text":"one","form":true}`)
+	path := "/v1/contacts/" + is.Contact.ID
+	for _, text := range []string{"two", "three"} {
+		c.ask("POST", path+"/messages", fmt.Sprintf(`{"text":%q}`, text), 201, nil)
+	}
+	d.end(syscall.SIGTERM)
+	db, err := sql.Open("sqlite3", filepath.Join(d.dir, "data/accounts/desk/data.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.Exec("UPDATE log SET sealed = zeroblob(length(sealed)) WHERE n = 3"); err != nil {
+		t.Fatal(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	d.start()
+	resp, err := c.http.Do(c.request("GET", path+"/export", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	if err == nil || json.Valid(text) || !strings.Contains(string(text), `"text":"three"`) {
+		t.Errorf("%v, and\n%s", err, text)
+	}
+	refused(t, "cut off", "", "contact", "export", is.Contact.ID, "-config", filepath.Join(d.dir, "parley.toml"))
 }
 
 // A file that was sent is part of its contact, and of no other.
