@@ -59,7 +59,7 @@ func Start(t *testing.T, args ...string) *Browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithCancel(t.Context())
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context())) // so that it is there for what is cleaned up before it
 	cmd := exec.CommandContext(ctx, path, append(args, "--headless=new", "--remote-debugging-pipe", "--user-data-dir="+t.TempDir(), "--no-sandbox",
 		"--ignore-certificate-errors", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--hide-scrollbars", "--force-prefers-reduced-motion", "--lang=en", "--site-per-process", "about:blank")...)
