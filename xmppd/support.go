@@ -112,6 +112,9 @@ func (p *support) changed(ch *desk.Change) {
 			g.hear(p.says(ch.Is, g, text))
 		}
 	}
+	for _, id := range after {
+		p.recall(ch, id)
+	}
 	if ch.Said != nil && !ch.Repeated {
 		p.said(ch)
 	}
