@@ -85,6 +85,16 @@ type Desk struct {
 	Groups []Group `toml:"group"`
 	// What single agents know, and how much they take.
 	Agents []Skilled `toml:"agent"`
+	// Answers that agents need often: !c lists them.
+	Canned []Canned `toml:"canned"`
+}
+
+// A Canned is an answer that is ready.
+type Canned struct {
+	// What agents type after !c.
+	Name string `toml:"name" example:"'hours'"`
+	// What the visitor gets.
+	Text string `toml:"text" example:"'We are here from nine to five, Monday to Friday.'"`
 }
 
 // A Skilled is what is set for one agent.
@@ -139,12 +149,13 @@ type Field struct {
 }
 
 var (
-	site     = regexp.MustCompile(`^https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]+)?$`)
-	colour   = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
-	langTag  = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
-	maxName  = 100
-	maxShown = 60                                                        // characters
-	weekdays = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // by time.Weekday
+	site      = regexp.MustCompile(`^https?://(\*\.)?[A-Za-z0-9.-]+(:[0-9]+)?$`)
+	colour    = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
+	langTag   = regexp.MustCompile(`^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$`)
+	maxName   = 100
+	maxCanned = 4000
+	maxShown  = 60                                                        // characters
+	weekdays  = []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} // by time.Weekday
 )
 
 func (f *File) checkVisitors(add func(*Fault)) {
@@ -206,6 +217,14 @@ func (d *Desk) check(fault faultFunc) {
 		fault(at+".name", "", checkName(g.Name, agents))
 		if utf8.RuneCountInString(g.Shown) > maxShown || strings.ContainsFunc(g.Shown, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			fault(at+".shown", "", fmt.Errorf("not a line of at most %d characters", maxShown))
+		}
+	}
+	codes := make(map[string]bool)
+	for j, c := range d.Canned {
+		at := element("canned", j)
+		fault(at+".name", "", checkName(c.Name, codes))
+		if strings.TrimSpace(c.Text) == "" || len(c.Text) > maxCanned {
+			fault(at+".text", "", fmt.Errorf("not a text of at most %d bytes", maxCanned))
 		}
 	}
 }
@@ -325,6 +344,12 @@ func (d *Desk) Settings() desk.Settings {
 			s.Agents = make(map[string]desk.Skills)
 		}
 		s.Agents[g.Name] = desk.Skills{Tags: g.Tags, Limit: g.Limit}
+	}
+	for _, c := range d.Canned {
+		if s.Canned == nil {
+			s.Canned = make(map[string]string)
+		}
+		s.Canned[strings.ToLower(c.Name)] = c.Text
 	}
 	if s.Hours.Week, _ = d.hours(); s.Hours.Week == nil && len(d.Closed) > 0 {
 		s.Hours.Week = always()

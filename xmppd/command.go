@@ -51,6 +51,7 @@ var commands = map[string]command{
 	"ban":        {"time [why]", "end it, and hear no more of this visitor: 1h, 1d, 1w, 1mo", (*order).banVisitor},
 	"rate":       {"", "ask the visitor how it was", (*order).rate},
 	"transcript": {"", "mail the visitor what was said, to the address that is known", (*order).transcript},
+	"c":          {"[name]", "say an answer that is ready; without a name, which there are", (*order).canned},
 	"done":       {"", "nothing more to say about it", (*order).done},
 }
 

@@ -24,6 +24,8 @@ var controls = map[string]command{
 	"pause":    {"[why]", "no more chats for now", (*order).pause},
 	"ready":    {"", "chats again", (*order).ready},
 	"who":      {"", "who is here, and what they have", (*order).who},
+	"limits":   {"", "how many chats you can have, and have", (*order).limits},
+	"stats":    {"", "your day, and how it stands", (*order).stats},
 	"close":    {"id [why]", "end a chat of yours", (*order).closeOther},
 	"transfer": {"id @agent|#group [note]", "ask others to take over a chat of yours", (*order).transferOther},
 }

@@ -29,6 +29,7 @@ type Settings struct {
 	Agents map[string]Skills // what is set for single agents, by their names
 	Groups map[string]Group  // whom a contact can be for, or be transferred to
 	Hours  Hours             // when there is anybody
+	Canned map[string]string // answers that agents need often, by their names in small letters
 }
 
 // A Group is a name for the tags that agents need.
