@@ -49,6 +49,9 @@ type Desk struct {
 	Limit int `toml:"limit" default:"4" min:"1"`
 	// ... and those that she is asked to take.
 	Offers int `toml:"offers" default:"5" min:"1"`
+	// How long it takes after an agent was asked until a reply takes the conversation; what is said sooner, perhaps to somebody else, is refused,
+	// and !accept takes it at once. "0s" is no such time.
+	AcceptAfter time.Duration `toml:"accept_after" default:"'0s'" min:"0s"`
 	// How long a visitor waits before hearing that nobody has time.
 	Wait time.Duration `toml:"wait" default:"'2m'" min:"10s"`
 	// How long others are asked to take a conversation over, ...
@@ -331,7 +334,7 @@ func (d *Desk) Settings() desk.Settings {
 		Exclusive: d.Exclusive, Force: d.ForcedPause, Limit: d.Limit, Offers: d.Offers,
 		Wait: d.Wait, Transfer: d.Transfer, BounceBack: d.BounceBack, Idle: d.Idle,
 		VisitorGrace: d.VisitorGrace, WaitGrace: d.WaitGrace, AgentGrace: d.AgentGrace, WrapUp: d.WrapUp,
-		OfflineFor: d.OfflineFor, CollectFor: d.CollectFor, Bot: d.Bot,
+		OfflineFor: d.OfflineFor, CollectFor: d.CollectFor, Bot: d.Bot, AcceptAfter: d.AcceptAfter,
 	}
 	for _, g := range d.Groups {
 		if s.Groups == nil {

@@ -142,6 +142,9 @@ func (s *Session) deskError(err error) wire.StanzaError {
 	switch {
 	case errors.Is(err, desk.ErrTaken):
 		return wire.StanzaError{Type: wire.Cancel, Condition: wire.Conflict, Text: "another agent took this chat; your text was not sent"}
+	case errors.Is(err, desk.ErrTooSoon):
+		return wire.StanzaError{Type: wire.Wait, Condition: wire.ResourceConstraint,
+			Text: "this chat was offered to you a moment ago; your text was not sent: send it again, or take the chat with !accept"}
 	case errors.Is(err, desk.ErrNotYours):
 		return wire.StanzaError{Type: wire.Auth, Condition: wire.Forbidden, Text: "this chat is not yours; your text was not sent"}
 	case errors.Is(err, desk.ErrClosed), errors.Is(err, desk.ErrUnknown):

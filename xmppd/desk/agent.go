@@ -27,13 +27,14 @@ type Standing struct {
 
 // A worker is an agent at the desk.
 type worker struct {
-	Agent        // with what is set for her
-	told   Agent // ... and without
-	paused string
-	since  time.Time // when she was given something last; before that, when she came
-	gone   time.Time // when she left, while she has something
-	has    map[store.ConversationID]*live
-	asked  map[store.ConversationID]*live
+	Agent         // with what is set for her
+	told    Agent // ... and without
+	paused  string
+	readied time.Time // when it began that she can be asked
+	since   time.Time // when she was given something last; before that, when she came
+	gone    time.Time // when she left, while she has something
+	has     map[store.ConversationID]*live
+	asked   map[store.ConversationID]*live
 }
 
 // busy is how many conversations count: those in which somebody talks, and what she

@@ -8,16 +8,19 @@ import (
 )
 
 // AgentSays is what an agent says to the visitor. Of one who was asked it is her acceptance, in
-// the same transaction; of one who came too late it is ErrTaken, and nothing of it is kept.
+// the same transaction; of one who came too late it is ErrTaken, and nothing of it is kept. Of one
+// who has hardly been asked it is ErrTooSoon, if the settings say so: Accept takes it all the same.
 func (d *Desk) AgentSays(id store.ConversationID, said Said, done Done) {
 	said.By = Agents
-	d.do(id, input{do: func(_ *live, ch *Change, now time.Time) error {
+	d.do(id, input{do: func(l *live, ch *Change, now time.Time) error {
 		c := ch.Is
 		switch {
 		case c.With(said.Agent):
 			return ch.spoken(&said, now)
 		case !c.OfferedTo(said.Agent):
 			return notOffered(c)
+		case now.Sub(l.offered[said.Agent]) < d.settings.AcceptAfter:
+			return ErrTooSoon
 		}
 		if err := ch.accepted(said.Agent, now); err != nil {
 			return err
@@ -104,7 +107,7 @@ func (d *Desk) Transfer(id store.ConversationID, agent store.AgentID, to Wants, 
 // findable fills in what a group wants, and says whether there is anybody but that agent who could be asked.
 func (d *Desk) findable(to *Wants, but store.AgentID) error {
 	if g, ok := d.settings.Groups[to.Group]; ok {
-		to.Tags = g.Tags
+		to.Tags, to.Priority = g.Tags, g.Priority
 	} else if to.Group != "" {
 		return ErrNobody
 	}

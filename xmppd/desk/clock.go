@@ -47,6 +47,7 @@ func (d *Desk) look() (next time.Time) {
 			}
 		}
 	}
+	d.comeBack(now)
 	for _, l := range d.queue() {
 		d.route(l, now)
 	}
@@ -68,12 +69,15 @@ func (d *Desk) queue() (list []*live) {
 }
 
 func before(x, y *live) int {
-	return cmp.Or(cmp.Compare(x.c.Priority, y.c.Priority), x.c.Queued.Compare(y.c.Queued), cmp.Compare(x.c.ID, y.c.ID))
+	return cmp.Or(cmp.Compare(x.c.priority(), y.c.priority()), x.c.Queued.Compare(y.c.Queued), cmp.Compare(x.c.ID, y.c.ID))
 }
 
 // remind sees to it that the contact is looked at when something is due.
 func (d *Desk) remind(l *live, now time.Time) {
 	at, _ := d.deadline(l, now)
+	if opens := d.opens(l, now); !opens.IsZero() && (at.IsZero() || opens.Before(at)) {
+		at = opens
+	}
 	if l.c.State == Offered || l.c.State == Transferring {
 		if step := d.nextStep(l.c); step.After(now) && (at.IsZero() || step.Before(at)) {
 			at = step

@@ -33,5 +33,5 @@ func TestConfigure(t *testing.T) {
 	b.settle()
 	b.want("2 offered [1]")
 	b.after(10 * time.Second)
-	b.want("2 missed", "3 updated turned_away")
+	b.want("2 missed", "3 updated turned_away", "3 queued", "3 offered [1]") // now that she is asked for less
 }

@@ -1,7 +1,9 @@
 package desk
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"parley.im/parley/store"
@@ -58,11 +60,12 @@ type Contact struct {
 
 // Wants says which agents a contact is for.
 type Wants struct {
-	Group string        `json:",omitempty"` // the name of the group that Tags came from
-	Tags  []string      `json:",omitempty"` // an agent needs all of them
-	Liked []string      `json:",omitempty"` // ... and the more of these the better
-	Agent store.AgentID `json:",omitempty"` // her alone
-	Busy  bool          `json:",omitempty"` // though she has enough to do
+	Group    string        `json:",omitempty"` // the name of the group that Tags came from
+	Tags     []string      `json:",omitempty"` // an agent needs all of them
+	Liked    []string      `json:",omitempty"` // ... and the more of these the better
+	Priority int           `json:",omitempty"` // of what is handed to the group; 0 leaves it
+	Agent    store.AgentID `json:",omitempty"` // her alone
+	Busy     bool          `json:",omitempty"` // though she has enough to do
 }
 
 // A Leg is the time that one agent had a contact.
@@ -142,6 +145,26 @@ func (c *Contact) wants() *Wants {
 		return &c.Handed.To
 	}
 	return &c.Wants
+}
+
+// priority is when it is served, compared with others.
+func (c *Contact) priority() int {
+	if c.Handed != nil {
+		return cmp.Or(c.Handed.To.Priority, c.Priority)
+	}
+	return c.Priority
+}
+
+// likes are what an agent would better know who deals with it: its language, as "it", and its tags.
+// What she has to know is not among them.
+func (c *Contact) likes(w *Wants) (list []string) {
+	lang, _, _ := strings.Cut(c.Lang, "-")
+	for _, tag := range slices.Concat(w.Liked, []string{strings.ToLower(lang)}, c.Tags) {
+		if tag != "" && !slices.Contains(w.Tags, tag) && !slices.Contains(list, tag) {
+			list = append(list, tag)
+		}
+	}
+	return list
 }
 
 // next is a copy for the step that verb is, or an error if the table has none.

@@ -49,6 +49,8 @@ type live struct {
 	due    time.Time // when there is something to do
 	index  int       // in timers, -1 if nothing is to be done
 
+	offered map[store.AgentID]time.Time // since when those who are asked know of it; those of before a restart have known long
+
 	stepping bool    // a step is under way
 	saying   int     // how much that is said is under way
 	waiting  []input // for these, in order

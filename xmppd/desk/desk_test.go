@@ -20,6 +20,33 @@ type history struct {
 	fails   func() bool
 	said    map[store.ConversationID]int // the newest, by its number
 	chosen  map[store.AgentID]bool       // who have chosen something without being asked
+
+	now   func() time.Time
+	asked map[store.ConversationID]map[store.AgentID]time.Time // since when agents are
+	hasty time.Duration                                        // within this nobody's reply takes a contact
+	again int                                                  // how often somebody came after all
+}
+
+// ask notes who is asked, and checks that nobody's reply came too soon.
+func (h *history) ask(ch *Change) {
+	before, now := h.asked[ch.Is.ID], make(map[store.AgentID]time.Time)
+	if s := ch.Said; s != nil && ch.Is != ch.Was && ch.Was != nil && ch.Was.OfferedTo(s.Agent) && h.now().Sub(before[s.Agent]) < h.hasty {
+		h.t.Errorf("agent %d's reply took a contact %s after she was asked", s.Agent, h.now().Sub(before[s.Agent]))
+	}
+	if ch.Is.Offer != nil {
+		for _, a := range ch.Is.Offer.To {
+			if now[a] = before[a]; now[a].IsZero() {
+				now[a] = h.now()
+			}
+		}
+	}
+	if h.asked == nil {
+		h.asked = make(map[store.ConversationID]map[store.AgentID]time.Time)
+	}
+	h.asked[ch.Is.ID] = now
+	if ch.Was != nil && ch.Was.State == Offline && ch.Is.State == Queued {
+		h.again++
+	}
 }
 
 var errDisk = errors.New("the disk is full")
@@ -31,6 +58,9 @@ func (h *history) Keep(ch *Change, done func(error)) {
 			return
 		}
 		h.check(ch)
+		if h.now != nil {
+			h.ask(ch)
+		}
 		h.kept[ch.Is.ID] = append(h.kept[ch.Is.ID], ch)
 		done(nil)
 	})
@@ -116,6 +146,8 @@ func (h *history) outcome(id store.ConversationID) Outcome {
 			switch {
 			case e.Kind == store.KindContactAssigned:
 				accepted = true
+			case e.Kind == store.KindContactQueued: // somebody came after all
+				missed, away = false, false
 			case e.Kind == store.KindContactMissed:
 				missed = true
 			case e.What == "turned_away":
@@ -145,12 +177,17 @@ func (h *history) outcome(id store.ConversationID) Outcome {
 // some fail: each contact has one agent at a time, nothing is said by one who came too late, no
 // step is left out, and each ends with the right outcome.
 func TestAnything(t *testing.T) {
+	again := 0
 	for seed := range uint64(100) {
-		t.Run(fmt.Sprint(seed), func(t *testing.T) { anything(t, rand.New(rand.NewPCG(seed, 5))) })
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { again += anything(t, rand.New(rand.NewPCG(seed, 5))) })
+	}
+	if again == 0 {
+		t.Error("nobody came after all")
 	}
 }
 
-func anything(t *testing.T, r *rand.Rand) {
+// anything says how often somebody came after all.
+func anything(t *testing.T, r *rand.Rand) int {
 	now := time.Date(2026, 11, 2, 9, 0, 0, 0, time.UTC)
 	h := &history{t: t, kept: make(map[store.ConversationID][]*Change), fails: func() bool { return r.IntN(8) == 0 },
 		said: make(map[store.ConversationID]int), chosen: make(map[store.AgentID]bool)}
@@ -159,7 +196,10 @@ func anything(t *testing.T, r *rand.Rand) {
 	s := Defaults()
 	s.Algorithm = []Algorithm{Broadcast, SkillBased, RoundRobin, LeastLoaded, Dynamic}[r.IntN(5)]
 	s.Exclusive, s.BounceBack, s.Limit, s.Offers = r.IntN(3) == 0, r.IntN(2) == 0, 1+r.IntN(4), 1+r.IntN(4)
-	s.Groups = map[string]Group{"it": {Tags: []string{"italian"}}}
+	s.Groups = map[string]Group{"it": {Tags: []string{"italian"}, Priority: 3}}
+	s.AcceptAfter = time.Duration(r.IntN(2)*3) * time.Second
+	h.now, h.hasty = func() time.Time { return now }, s.AcceptAfter
+	never := Hours{Week: map[time.Weekday][]Span{}}
 	s.Bot = []time.Duration{0, 0, 30 * time.Second}[r.IntN(3)]
 	said, refused := 0, 0
 	d := New(Config{Settings: s, Keeper: h, Now: func() time.Time { return now }})
@@ -173,7 +213,7 @@ func anything(t *testing.T, r *rand.Rand) {
 		return ids[max(0, len(ids)-1-r.IntN(4))] // few, so that much happens to each at once
 	}
 	known := func(_ *Change, err error) {
-		if err != nil && !slices.Contains([]error{ErrClosed, ErrNotYours, ErrTaken, ErrNotNow, ErrNobody, ErrUnknown, errDisk}, err) {
+		if err != nil && !slices.Contains([]error{ErrClosed, ErrNotYours, ErrTaken, ErrTooSoon, ErrNotNow, ErrNobody, ErrUnknown, errDisk}, err) {
 			t.Errorf("unexpected: %v", err)
 		}
 	}
@@ -198,7 +238,7 @@ func anything(t *testing.T, r *rand.Rand) {
 		if r.IntN(3) == 0 {
 			wants.Tags = []string{"italian"}
 		}
-		d.Open(Contact{ID: id, Wants: wants, Priority: 1 + r.IntN(30)}, r.IntN(4) > 0, nil, func(_ *Change, err error) {
+		d.Open(Contact{ID: id, Wants: wants, Priority: 1 + r.IntN(30), Lang: []string{"", "it-CH"}[r.IntN(2)]}, r.IntN(4) > 0, nil, func(_ *Change, err error) {
 			if err == nil {
 				ids = append(ids, id)
 			}
@@ -235,6 +275,13 @@ func anything(t *testing.T, r *rand.Rand) {
 		func() { d.Pause(agent(), "lunch") },
 		func() { d.Ready(agent()) },
 		func() { d.VisitorHere(some(), r.IntN(2) == 0) },
+		func() {
+			is := s
+			if r.IntN(4) == 0 {
+				is.Hours = never
+			}
+			d.Configure(is)
+		},
 		func() {
 			if r.IntN(3) == 0 {
 				d.Close(some(), agent(), "", known)
@@ -292,6 +339,7 @@ func anything(t *testing.T, r *rand.Rand) {
 	if kept != said || said == 0 || refused == 0 {
 		t.Errorf("%d messages were kept, %d taken, %d refused", kept, said, refused)
 	}
+	return h.again
 }
 
 // agree checks that agents have what their contacts say, and are asked for them.

@@ -10,6 +10,8 @@ var (
 	ErrNotYours = errors.New("this conversation is with another agent")
 	// ErrTaken says that another agent took it first.
 	ErrTaken = errors.New("another agent took this conversation first")
+	// ErrTooSoon says that the agent was asked a moment ago: what she says may be meant for somebody else.
+	ErrTooSoon = errors.New("this conversation was offered to you a moment ago")
 	// ErrNotNow says that it can't be done in the state that the contact is in.
 	ErrNotNow = errors.New("this can't be done now")
 	// ErrFull says that the agent has as many conversations as she may.

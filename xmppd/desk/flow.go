@@ -92,6 +92,7 @@ func (d *Desk) kept(l *live, ch *Change, done Done, err error) {
 		l.stepping = false
 		if err == nil {
 			l.c = ch.Is
+			l.notes(now)
 			d.moved(ch, now)
 		} else {
 			d.place(l, l.c)
@@ -113,6 +114,21 @@ func (d *Desk) kept(l *live, ch *Change, done Done, err error) {
 		l.waiting = slices.Delete(l.waiting, 0, 1)
 	}
 	d.unlock()
+}
+
+// notes remembers since when agents are asked.
+func (l *live) notes(now time.Time) {
+	before := l.offered
+	l.offered = nil
+	if l.c.Offer == nil {
+		return
+	}
+	l.offered = make(map[store.AgentID]time.Time, len(l.c.Offer.To))
+	for _, a := range l.c.Offer.To {
+		if l.offered[a] = now; !before[a].IsZero() {
+			l.offered[a] = before[a]
+		}
+	}
 }
 
 // moved notes who was given something, and when.

@@ -21,7 +21,11 @@ func (d *Desk) SetAgent(a Agent) {
 		w.gone = now
 		w.paused = "" // she says so again if she wants it
 	}
+	ready := w.ready()
 	w.told, w.Agent = a, d.settings.skilled(a)
+	if w.ready() && !ready {
+		w.readied = now
+	}
 	for _, l := range w.has {
 		d.remind(l, now)
 	}
@@ -58,7 +62,10 @@ func (d *Desk) Pause(id store.AgentID, why string) {
 func (d *Desk) Ready(id store.AgentID) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.worker(id).paused = ""
+	w := d.worker(id)
+	if w.paused != "" {
+		w.paused, w.readied = "", d.config.Now()
+	}
 	d.nudge()
 }
 
@@ -111,6 +118,7 @@ func (d *Desk) VisitorHere(id store.ConversationID, here bool) {
 	switch {
 	case here:
 		l.gone = time.Time{}
+		d.nudge() // somebody may be there who was not
 	case l.gone.IsZero():
 		l.gone = now
 	}

@@ -340,9 +340,9 @@ func TestNobodyHere(t *testing.T) {
 	b.VisitorSays(1, Said{Body: 2}, b.answers(nil)) // and goes on
 	b.comes(1)
 	b.opens(2, Wants{}, 0)
-	b.want("1 said 2", "2 created", "2 queued", "2 offered [1]")
+	b.want("1 said 2", "2 created", "2 queued", "1 queued", "2 offered [1]", "1 offered [1]") // there is somebody now
 	b.VisitorSays(2, Said{Body: 3}, b.answers(nil))
-	b.after(2*time.Minute).want("2 said 3", "2 missed", "2 offline_message.created") // it was said before nobody came
+	b.after(2*time.Minute).want("2 said 3", "2 missed", "2 offline_message.created", "1 missed") // it was said before nobody came
 	b.VisitorSays(2, Said{Body: 4}, b.answers(nil))
 	b.want("2 said 4")
 	b.now = b.now.Add(8 * time.Hour)

@@ -21,6 +21,7 @@ type Settings struct {
 	VisitorGrace time.Duration // how long a visitor may be gone from a conversation
 	WaitGrace    time.Duration // ... while waiting
 	AgentGrace   time.Duration // how long an agent may be gone from one
+	AcceptAfter  time.Duration // how long after she was asked an agent's reply takes a contact; 0 at once
 	WrapUp       time.Duration // from the end of one until nothing more is said about it
 	OfflineFor   time.Duration // how long a message may be left when nobody is there
 	CollectFor   time.Duration // how long a form may take, or a bot
@@ -35,7 +36,7 @@ type Settings struct {
 // A Group is a name for the tags that agents need.
 type Group struct {
 	Tags     []string
-	Priority int // of what is transferred to it; 0 leaves it
+	Priority int // of what is for it, or is transferred to it; 0 leaves it
 }
 
 // Skills are what is set for one agent.

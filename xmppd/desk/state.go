@@ -81,7 +81,7 @@ var table = map[State]map[verb]State{
 	Idle:         {wake: Active, hold: Held, handOver: Transferring, requeue: Queued, change: Idle, shut: Closed},
 	Held:         {resume: Active, handOver: Transferring, requeue: Queued, change: Held, shut: Closed},
 	Transferring: {ask: Transferring, accept: Active, giveBack: Active, requeue: Queued, change: Transferring, shut: Closed},
-	Offline:      {change: Offline, shut: Closed},
+	Offline:      {submit: Queued, change: Offline, shut: Closed},
 	Closed:       {change: Closed, finalize: Finalized},
 	Finalized:    {change: Finalized},
 }

@@ -23,7 +23,8 @@ func (ch *Change) opened(c Contact, now time.Time) {
 func (ch *Change) submitted(by Party, now time.Time) error {
 	n, err := ch.Is.next(submit, now)
 	if err == nil {
-		n.Queued = now
+		n.Queued, n.Turned, n.Asked = now, "", false
+		n.Wants.Liked = n.likes(&n.Wants)
 	}
 	return ch.step(n, err, Event{Kind: store.KindContactQueued, By: by})
 }
@@ -154,6 +155,7 @@ func (ch *Change) handed(by Party, agent store.AgentID, to Wants, note string, n
 	if err := ch.updated(handOver, by, agent, "transferring", note, now); err != nil {
 		return err
 	}
+	to.Liked = ch.Is.likes(&to)
 	ch.Is.Handed, ch.Is.Passed = &Handing{To: to, Note: note, Since: now}, nil
 	return nil
 }
@@ -176,7 +178,7 @@ func (ch *Change) requeued(why string, now time.Time) error {
 	before := n.Owner
 	n.leg(now, why)
 	if n.Handed != nil { // those who were asked to take it over are asked still
-		n.Wants = n.Handed.To
+		n.Priority, n.Wants = n.priority(), n.Handed.To
 	}
 	n.Owner, n.Queued = 0, now
 	n.Offer, n.Passed, n.Asked, n.Handed = nil, []store.AgentID{before}, false, nil
