@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +19,7 @@ import (
 	"parley.im/parley/store/keys"
 	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite/conn"
+	"parley.im/parley/xmppd/visit/widget"
 )
 
 // check tells all faults of the configuration and of what it names.
@@ -43,6 +46,9 @@ func check(ctx context.Context, c *call) error {
 	if len(faults) > 0 {
 		return several(faults)
 	}
+	for _, notice := range unspoken(f) {
+		c.say("%v", notice)
+	}
 	if c.on("dns") {
 		if err := checkDNS(ctx, c, f, certs); err != nil {
 			return err
@@ -61,6 +67,19 @@ func check(ctx context.Context, c *call) error {
 	c.say("%s: no faults; accounts: %d, certificates: %d, the first expires on %s",
 		f.Path(), len(f.Accounts), len(certs), until.Format(time.DateOnly))
 	return nil
+}
+
+// unspoken are languages that visitors are to be spoken to in, and the widget has no words for. An app may have some of its
+// own, so they are no faults.
+func unspoken(f *conf.File) (notices conf.Faults) {
+	for i, a := range f.Accounts {
+		for _, l := range a.Widget.Languages {
+			if known := widget.Languages(); a.Visitors && !slices.Contains(known, l) {
+				notices = append(notices, f.Fault(fmt.Sprintf("account.%d.widget.languages", i), "", "the widget speaks no %q, but %s: it leaves that out", l, strings.Join(known, ", ")))
+			}
+		}
+	}
+	return notices
 }
 
 // several makes one error of faults, each told with its hint.

@@ -116,3 +116,12 @@ func TestServeRefusesADomainThatNobodyReaches(t *testing.T) {
 		t.Errorf("newServer: %v", err)
 	}
 }
+
+// What the widget has no words for is no fault, but told.
+func TestCheckTellsOfLanguages(t *testing.T) {
+	_, config := quickstarted(t, "-set", "account.desk.visitors=true", "-set", "account.desk.widget.languages=['de', 'it-CH', 'fr']", "desk.example")
+	_, prose, err := typed(t, "", "check", "-config", config)
+	if err != nil || !strings.Contains(prose, `account.widget.languages: the widget speaks no "fr", but de, en, it: it leaves that out`) || !strings.Contains(prose, `no "it-CH"`) || strings.Contains(prose, `no "de"`) {
+		t.Errorf("%v\n%s", err, prose)
+	}
+}
