@@ -197,3 +197,35 @@ func replaceIn(t *testing.T, path, old, new string) {
 		t.Fatal(err)
 	}
 }
+
+// A reply that comes too soon after the offer is refused with a sentence, and nothing of it is sent; !accept takes the chat.
+func TestNoHastyReply(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	d.api("-role", "admin").ask("PATCH", "/v1/desk", `{"accept_after":"1h"}`, 200, nil)
+	anna := d.login("anna", "correct horse 42", "phone").in(t)
+	anna.available("")
+	is := d.openContact(`{"id":"0123456789abcdef","text":"Hello?"}`)
+	address := is.Contact.ID + "@visitors.desk.example"
+	spoken := func(what, text string) {
+		t.Helper()
+		anna.until(what, func(x *tree) bool { return x.name.Local == "message" && strings.Contains(x.child("body").text(), text) })
+	}
+	spoken("an offer", "Hello?")
+	_, next := d.joinContact(is.Token, 0)
+	anna.send("<message type='chat' to='%s' id='a1'><body>Meant for Ben</body></message>", address)
+	e := anna.until("a refusal", func(x *tree) bool { return x.attr("type") == "error" && x.attr("id") == "a1" })
+	if text := e.child("error").child("text").text(); !strings.Contains(text, "your text was not sent") {
+		t.Errorf("the refusal says %q", text)
+	}
+	anna.send("<message type='chat' to='%s' id='a2'><body>!accept</body></message>", address)
+	anna.send("<message type='chat' to='%s' id='a3'><body>Meant for you</body></message>", address)
+	for f := next("message"); ; f = next("message") {
+		if f.Text == "Meant for Ben" {
+			t.Error("what came too soon was sent")
+		}
+		if f.Text == "Meant for you" {
+			break
+		}
+	}
+}
