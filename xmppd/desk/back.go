@@ -1,6 +1,9 @@
 package desk
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // comeBack lets visitors wait for an agent after all who were told that nobody is there, and are
 // there still: as soon as somebody can be asked. Where agents were asked, and none came, that is
@@ -9,10 +12,14 @@ func (d *Desk) comeBack(now time.Time) {
 	if !d.settings.Hours.Open(now) {
 		return
 	}
+	var list []*live
 	for _, l := range d.contacts {
-		if !l.stays() || l.stepping || len(l.waiting) > 0 || !d.somebody(l.c) {
-			continue
+		if l.stays() && !l.stepping && len(l.waiting) == 0 && d.somebody(l.c) {
+			list = append(list, l)
 		}
+	}
+	slices.SortFunc(list, before) // who has waited longest comes first again
+	for _, l := range list {
 		d.take(l, input{do: func(_ *live, ch *Change, now time.Time) error { return ch.submitted(System, now) }})
 	}
 }
