@@ -135,6 +135,9 @@ type Widget struct {
 	// Where visitors may have their conversations mailed to, if there is [mail]: "known", the address that they, or whoever vouches for
 	// them, gave before; "any"; "off", nowhere.
 	Transcript string `toml:"transcript" default:"'known'" one:"off known any"`
+	// Work that a visitor's browser does before a chat is opened, against programs that open many: how many zero bits a hash begins with that it
+	// has to find. 0 asks for none; 15 takes most devices a second or two; at most 24.
+	Work int `toml:"work" default:"0" min:"0"`
 	// What visitors are asked before they write.
 	Fields []Field `toml:"field"`
 }
@@ -233,6 +236,9 @@ func (d *Desk) check(fault faultFunc) {
 }
 
 func (w *Widget) check(fault faultFunc) {
+	if w.Work > 24 {
+		fault("work", "", fmt.Errorf("too much: at most 24"))
+	}
 	for _, s := range w.Sites {
 		if !site.MatchString(s) {
 			fault("sites", `such as "https://shop.example", with nothing after it`, fmt.Errorf("not the origin of a web page: %q", s))

@@ -258,8 +258,9 @@ func TestEachRouteHasOneRecord(t *testing.T) {
 		if !strings.Contains(name, "audit") {
 			continue
 		}
-		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass@", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone", "192.0.2.7", "home.example", "customer-17"} {
-			if strings.Contains(text, secret) {
+		for _, secret := range []string{"anna", "cleo", "correct", "hello", "pass", hook.Secret, key.Secret, device.Secret, "shop.example", "Smith", "phone", "192.0.2.7", "home.example", "customer-17"} {
+			// As a word: four letters stand in some id sooner or later.
+			if regexp.MustCompile(`\b` + regexp.QuoteMeta(secret) + `\b`).MatchString(text) {
 				t.Errorf("%s holds %q", name, secret)
 			}
 		}

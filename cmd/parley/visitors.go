@@ -94,7 +94,7 @@ func (s *server) letIn(ctx context.Context, a *account) error {
 
 // lookOf is what an account's visitors see.
 func lookOf(w *conf.Widget, agents []conf.Skilled) visit.Look {
-	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string), Names: make(map[string]string), NoCards: !w.Cards, Transcript: w.Transcript}
+	l := visit.Look{Languages: w.Languages, Colours: make(map[string]string), Names: make(map[string]string), NoCards: !w.Cards, Transcript: w.Transcript, Work: w.Work}
 	for _, g := range agents {
 		l.Names[g.Name] = g.Shown
 	}

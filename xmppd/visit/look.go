@@ -17,6 +17,7 @@ type Look struct {
 	Transcript string // "any", "known" or "off": where transcripts may be mailed to
 
 	Names   map[string]string // what agents are called, by their own names
+	Work    int               // zero bits of a hash that a client finds before it opens a contact; 0 asks for none
 	NoCards bool              // what agents say of themselves is not shown
 }
 
@@ -61,7 +62,9 @@ func (a *account) config(w http.ResponseWriter, _ *http.Request) error {
 		// Where a visitor may have a transcript sent to: "any" address, or the one that is "known".
 		Transcript string `json:"transcript,omitempty"`
 		Files      *taken `json:"files,omitempty"`
-	}{Open: settings.Hours.Open(now), Form: look.Form, Colours: look.Colours, Languages: look.Languages}
+		// What is to be done before a contact is opened.
+		Work *workAsked `json:"work,omitempty"`
+	}{Open: settings.Hours.Open(now), Form: look.Form, Colours: look.Colours, Languages: look.Languages, Work: a.asksWork(now)}
 	if a.Files != nil {
 		is.Files = &taken{a.Files.Limits.Size, a.Files.Limits.Types}
 	}

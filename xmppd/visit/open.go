@@ -33,6 +33,7 @@ type wish struct {
 	Visitor  string            `json:"visitor"`  // as an earlier contact has given it
 	Identity string            `json:"identity"` // a JWT; not the same each time
 	Form     bool              `json:"form"`
+	Work     *workDone         `json:"work"` // if the account asks for some; not the same each time
 }
 
 // wishIDMin is how long the id of a wish is at least: nobody guesses another one's.
@@ -74,7 +75,7 @@ func newOpenings() openings { return openings{all: make(map[string]*answer)} }
 // failed may be tried again.
 func (o *openings) once(ctx context.Context, w *wish, now time.Time, open func() (opening, error)) (opening, error) {
 	same := *w
-	same.Identity = ""
+	same.Identity, same.Work = "", nil
 	text, err := json.Marshal(same)
 	if err != nil {
 		return opening{}, err
@@ -208,6 +209,9 @@ const identified = "identified"
 // begin opens a contact.
 func (a *account) begin(ctx context.Context, w *wish, from netip.Prefix) (opening, error) {
 	now := a.server.cfg.Now()
+	if err := a.worked(w, now); err != nil {
+		return opening{}, err
+	}
 	if err := a.server.crowd.mayOpen(from, now); err != nil {
 		return opening{}, err
 	}

@@ -43,6 +43,8 @@ const (
 	codeTooLarge = string(upload.TooLarge)
 	codeType     = string(upload.BadType)
 	codeRefused  = string(upload.Harmful)
+
+	codeWork = "work" // some is to be done first
 )
 
 var statuses = map[string]int{
@@ -51,7 +53,7 @@ var statuses = map[string]int{
 	codeUnknown: http.StatusNotFound, codeToken: http.StatusUnauthorized, codeOrigin: http.StatusForbidden, codeAddress: http.StatusForbidden, codeBanned: http.StatusForbidden,
 	codeLimit: http.StatusTooManyRequests, codeClosed: http.StatusConflict, codeNotNow: http.StatusConflict, codeConflict: http.StatusConflict,
 	codeUnavailable: http.StatusServiceUnavailable,
-	codeTooLarge:    http.StatusRequestEntityTooLarge, codeType: http.StatusUnsupportedMediaType, codeRefused: http.StatusUnprocessableEntity,
+	codeTooLarge:    http.StatusRequestEntityTooLarge, codeType: http.StatusUnsupportedMediaType, codeRefused: http.StatusUnprocessableEntity, codeWork: http.StatusForbidden,
 }
 
 func (r refusal) Error() string { return r.text }

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net"
@@ -478,7 +479,7 @@ func sendFiles(t *testing.T, b *chromium.Browser) {
 
 // away is when nobody is there.
 func away(t *testing.T, b *chromium.Browser) {
-	s := newShop(t, `data-lang="it" data-side="left"`, frame{"open": false, "opens": "2026-11-30T08:00:00Z"})
+	s := newShop(t, `data-lang="it" data-side="left"`, frame{"open": false, "opens": "2026-11-30T08:00:00Z", "work": frame{"challenge": "c", "bits": 9}})
 	p := b.Open(t, 1000, 700, false)
 	p.Visit(s.url)
 	p.Button("Apri la chat", false)
@@ -498,6 +499,10 @@ func away(t *testing.T, b *chromium.Browser) {
 	s.until("both contacts", func() bool {
 		return len(s.opened) == 2 && s.opened[1]["text"] == "Richiamatemi" && s.opened[0]["id"] != s.opened[1]["id"]
 	})
+	proof := s.opened[1]["work"].(frame)
+	if hash := sha256.Sum256(fmt.Appendf(nil, "c:%s:%s", s.opened[1]["id"], proof["nonce"])); hash[0] != 0 || hash[1] > 0x7f {
+		t.Errorf("the work %v is not done: %x", proof, hash)
+	}
 	s.becomes("offline", "")
 	p.Shows("Al momento non c’è nessuno libero. Abbiamo il tuo messaggio e ti risponderemo.")
 	s.tell(frame{"type": "bye", "code": "closed"})

@@ -12,6 +12,7 @@ import {Start} from './start.js';
 import * as st from './state.js';
 import {stores} from './store.js';
 import {choose, languages, Text} from './text.js';
+import {work} from './work.js';
 
 const base = new URL('.', location.href).href.split('#')[0];
 const account = decodeURIComponent(new URL(base).pathname.split('/').at(-2));
@@ -20,7 +21,7 @@ const host = new Host();
 const random = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, '0')).join('');
 
 const settings = await host.settings();
-const config = await configured();
+let config = await configured();
 const language = choose([settings.lang, ...navigator.languages], config.languages || languages);
 const {default: strings} = await import(`./lang/${language}.js`);
 const text = new Text({...strings, ...settings.strings}, language, [settings.lang, ...navigator.languages]);
@@ -79,13 +80,14 @@ const attach = new Attach({base, taken: config.files, text, random, take, reason
 new Composer((said) => say(said, random()), (on) => link?.send({type: 'typing', on}));
 
 // begin opens a contact, and answers what was wrong.
-async function begin(values) {
+async function begin(values, again) {
   opening ||= random();
   const {page: at, title, identity, group} = page;
   const body = {id: opening, ...values, page: at, title, lang: text.locale};
   if (identity) body.identity = identity;
   if (group) body.group = group;
   if (!identity && visitor.get()) body.visitor = visitor.get();
+  if (config.work) body.work = await work(config.work, opening);
   let answer;
   try {
     answer = await fetch(base + 'contacts', {method: 'POST', headers: {'Content-Type': 'application/json'}, body: JSON.stringify(body)});
@@ -93,8 +95,12 @@ async function begin(values) {
     return text.say('unreachable'); // and the next attempt has the same id
   }
   if (answer.status >= 500) return text.say('unreachable');
-  opening = null;
   const got = await answer.json().catch(() => ({}));
+  if (got.code === 'work' && !again) { // it took too long, or the account has just begun to ask for it
+    config = await configured();
+    return begin(values, true);
+  }
+  opening = null;
   if (got.code === 'conflict') return begin(values); // an answer was lost, and what is said is not the same any more
   if (!answer.ok) return reason(got.code || String(answer.status), got.detail, Number(answer.headers.get('Retry-After')));
   if (got.visitor) visitor.set(got.visitor);
