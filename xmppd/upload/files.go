@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"parley.im/parley/store"
@@ -37,13 +38,42 @@ type Config struct {
 type Files struct {
 	Config
 	key []byte // what links are signed with
+
+	mu     sync.Mutex
+	coming map[owner]int // files that are on their way
+}
+
+// An owner is who sends files.
+type owner struct {
+	agent        store.AgentID
+	conversation store.ConversationID
+}
+
+// comingMost is how many files of one owner come at a time.
+const comingMost = 2
+
+// begin counts a file that comes; end takes it out again. ok is that there may be one more.
+func (f *Files) begin(o owner) (end func(), ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.coming[o] >= comingMost {
+		return nil, false
+	}
+	f.coming[o]++
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if f.coming[o]--; f.coming[o] == 0 {
+			delete(f.coming, o)
+		}
+	}, true
 }
 
 const keySize = 32
 
 // New returns an account's files.
 func New(ctx context.Context, c Config) (*Files, error) {
-	f := &Files{Config: c}
+	f := &Files{Config: c, coming: make(map[owner]int)}
 	var err error
 	if f.key, err = c.Store.Secret(ctx, "files", keySize); err != nil {
 		return nil, fmt.Errorf("read the secret of links: %w", err)
@@ -101,6 +131,11 @@ func (f *Files) Take(ctx context.Context, u *Upload, r io.Reader) (is store.File
 	if u.ID == "" {
 		u.ID = NewID()
 	}
+	end, ok := f.begin(owner{u.Agent, u.Conversation})
+	if !ok {
+		return is, refuse(Later, "%d files are coming from you; send this one when they are there", comingMost)
+	}
+	defer end()
 	draft, err := f.Store.NewFile(ctx, u.ID)
 	if errors.Is(err, store.ErrConflict) {
 		return is, refuse(Broken, "this link was used already")

@@ -20,6 +20,9 @@ const uploadsAtOnce = 32
 // silence is how long a peer may neither send nor take anything of a file.
 const silence = 30 * time.Second
 
+// uploadFor is how long all of a file may take to come.
+const uploadFor = 10 * time.Minute
+
 // A Server gives files to whoever has a link, and takes what agents' clients put.
 type Server struct {
 	log *slog.Logger
@@ -146,19 +149,24 @@ func (p patient) Write(b []byte) (int, error) {
 	return p.ResponseWriter.Write(b)
 }
 
-// Body is what comes in a request: it is given up when nothing comes for a while.
+// Body is what comes in a request: it is given up when nothing comes for a while, or not all of it in uploadFor.
 func Body(w http.ResponseWriter, r *http.Request) io.Reader {
-	return &waiting{r.Body, http.NewResponseController(w)}
+	return &waiting{r.Body, http.NewResponseController(w), time.Now().Add(uploadFor)}
 }
 
 type waiting struct {
 	r       io.Reader
 	control *http.ResponseController
+	until   time.Time
 }
 
 func (w *waiting) Read(p []byte) (int, error) {
 	now := time.Now()
-	if err := errors.Join(w.control.SetReadDeadline(now.Add(silence)), w.control.SetWriteDeadline(now.Add(scanFor+2*silence))); err != nil {
+	end := now.Add(silence)
+	if end.After(w.until) {
+		end = w.until
+	}
+	if err := errors.Join(w.control.SetReadDeadline(end), w.control.SetWriteDeadline(now.Add(scanFor+2*silence))); err != nil {
 		return 0, err
 	}
 	return w.r.Read(p)

@@ -175,6 +175,35 @@ func TestWhatIsNotTaken(t *testing.T) {
 	if _, err := s.Take(t.Context(), &upload.Upload{Agent: s.anna, Name: "x", Type: "text/plain", Size: 5}, half); why(err) != upload.Broken {
 		t.Errorf("half a file: %v", err)
 	}
+	// Two files of one owner may come at a time; the others are told to wait.
+	var going []*io.PipeWriter
+	ended := make(chan error, 2)
+	for range 2 {
+		r, w := io.Pipe()
+		going = append(going, w)
+		go func() {
+			_, err := s.Take(t.Context(), &upload.Upload{Agent: s.anna, Name: "x", Type: "text/plain", Size: 5}, r)
+			ended <- err
+		}()
+		if _, err := io.WriteString(w, "hel"); err != nil { // it is read
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.take("a third", "text/plain", "hello"); why(err) != upload.Later {
+		t.Errorf("a third file: %v", err)
+	}
+	for _, w := range going {
+		if _, err := io.WriteString(w, "lo"); err != nil {
+			t.Fatal(err)
+		}
+		w.Close()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := s.take("a third", "text/plain", "hello"); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
 	mega := strings.Repeat("x", 1<<20)
 	for range 2 {
 		if _, err := s.take("large", "text/plain", mega); err != nil {
