@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/xml"
 	"net/http"
 	"slices"
 	"strconv"
@@ -18,6 +17,7 @@ import (
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/wire"
 )
 
 // A face is what visitors see of an agent: what she is called, and where her picture is.
@@ -104,7 +104,7 @@ func (a *account) card(ctx context.Context, agent store.AgentID) (c card, err er
 		return c, nil
 	}
 	err = a.Store.OwnOf(ctx, agent, store.OwnCard, func(_ string, value []byte) error {
-		if xml.Unmarshal(value, &c) != nil {
+		if st, err := wire.ParseInner(nil, value); err != nil || len(st.Children) != 1 || st.Decode(&st.Children[0], &c) != nil {
 			c = card{}
 		}
 		return nil

@@ -169,9 +169,9 @@ func (s SkillsSet) Over(file *conf.Skilled) {
 
 // A SkillsChange is what of them is to be otherwise; null is as the operator has it.
 type SkillsChange struct {
-	Tags  given[[]string] `json:"tags,omitempty" doc:"What she knows: contacts may want that. Null is what the operator says."`
-	Limit given[int]      `json:"limit,omitempty" minimum:"0" doc:"Contacts that she has at a time, 0 as others have. Null is what the operator says."`
-	Shown given[string]   `json:"shown,omitempty" doc:"What visitors read in place of her name. Null is what the operator says."`
+	Tags  given[[]string] `json:"tags,omitempty,omitzero" doc:"What she knows: contacts may want that. Null is what the operator says."`
+	Limit given[int]      `json:"limit,omitempty,omitzero" minimum:"0" doc:"Contacts that she has at a time, 0 as others have. Null is what the operator says."`
+	Shown given[string]   `json:"shown,omitempty,omitzero" doc:"What visitors read in place of her name. Null is what the operator says."`
 }
 
 // On is what is set after the change.
