@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley.im/parley/store"
 	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/wire"
 )
@@ -48,6 +49,7 @@ type Session struct {
 	password   int64 // the id of the password that it was done with; 0 for a device's secret
 	targets    map[string]*target
 	lastTarget *target
+	composing  store.ConversationID // the contact in which the agent writes, as her client says
 	spent      allowance
 	turn       *turnConn // of its connection
 

@@ -80,7 +80,7 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		s.signal(st, c)
 		return
 	}
-	text := strings.TrimLeftFunc(im.BodyText(st), im.Invisible)
+	text := narrow(strings.TrimLeftFunc(im.BodyText(st), im.Invisible))
 	corrected := im.Corrects(st)
 	switch {
 	case text == "":
@@ -91,6 +91,9 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		return
 	case strings.HasPrefix(text, "!") && !strings.HasPrefix(text, "!!"):
 		s.copyAside(st, t)
+		if s.composing == c.ID { // the visitor saw her write, but nothing comes
+			s.signals(c, contact.Paused)
+		}
 		s.command(c, text[1:])
 		return
 	case corrected != "" && !c.With(s.agent.id):
@@ -126,6 +129,16 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		kept := ch.Kept.(contact.Records)
 		s.agent.copyTo(s, &said.Message, kept[len(kept)-1].Ordinal)
 	}
+}
+
+// narrow is a text with the signs before it as other keyboards have them: a wide "！" (U+FF01) is one.
+func narrow(text string) string {
+	for _, wide := range [...]string{"！！", "！"} {
+		if rest, ok := strings.CutPrefix(text, wide); ok {
+			return "!!"[:len(wide)/len("！")] + rest
+		}
+	}
+	return text
 }
 
 // typed says whether a message is one that a person has typed: a new one of a type that people
@@ -181,17 +194,24 @@ func (s *Session) copyAside(st *wire.Stanza, t *target) {
 // signal passes on what an agent's client says besides words: that she writes, that something has
 // arrived or was read.
 func (s *Session) signal(st *wire.Stanza, c *desk.Contact) {
-	p := s.agent.account.support
 	if !c.With(s.agent.id) {
 		return
 	}
 	s.marked(st, c)
 	switch im.ChatState(st) { // XEP-0085 §5.1
 	case "composing":
-		p.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: contact.Composing})
+		s.signals(c, contact.Composing)
 	case "paused", "active", "inactive", "gone":
-		p.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: contact.Paused})
+		s.signals(c, contact.Paused)
 	}
+}
+
+// signals tells the others whether the agent writes.
+func (s *Session) signals(c *desk.Contact, what contact.What) {
+	if s.composing = 0; what == contact.Composing {
+		s.composing = c.ID
+	}
+	s.agent.account.support.contacts.Signal(contact.Signal{Contact: c.ID, By: desk.Agents, Agent: s.agent.id, What: what})
 }
 
 // signalled shows agents what the visitor does.
