@@ -163,7 +163,7 @@ func (d *draft) keep(ctx context.Context, f *store.File, told []store.Op) error 
 		err = d.a.insertFile(ctx, f, d.key[:], told)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(path))
+		return errors.Join(err, d.file.Close(), os.Remove(path))
 	}
 	return d.file.Close()
 }

@@ -76,7 +76,7 @@ func (a *Account) sweepFiles(ctx context.Context) error {
 	if err := os.RemoveAll(a.newFiles()); err != nil {
 		return err
 	}
-	there, err := filepath.Glob(filepath.Join(a.filesDir(), "??", "*"))
+	there, err := fs.Glob(os.DirFS(a.filesDir()), "??/*") // the folder's own name is no pattern
 	if err != nil || len(there) == 0 {
 		return err
 	}
@@ -92,7 +92,7 @@ func (a *Account) sweepFiles(ctx context.Context) error {
 	}
 	for _, path := range there {
 		if !known[filepath.Base(path)] {
-			if err := os.Remove(path); err != nil {
+			if err := os.Remove(filepath.Join(a.filesDir(), path)); err != nil {
 				return err
 			}
 		}

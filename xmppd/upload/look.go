@@ -108,6 +108,7 @@ var scanning = make(chan struct{}, 2)
 // scan has a program read the file on its standard input. Exit code 0 lets the file in, 1 does not; with
 // anything else, and with none in time, nobody knows, and the file does not come in either.
 func (f *Files) scan(ctx context.Context, r io.Reader) error {
+	asked := ctx
 	ctx, cancel := context.WithTimeout(ctx, scanFor)
 	defer cancel()
 	select {
@@ -127,6 +128,9 @@ func (f *Files) scan(ctx context.Context, r io.Reader) error {
 		case 1:
 			return refuse(Harmful, "the file may do harm, so it was not taken")
 		}
+	}
+	if asked.Err() != nil { // whoever sends has gone: that is not the program's fault
+		return refuse(Broken, "the file did not arrive whole")
 	}
 	f.Log.Error("the program that looks at files failed: no file is taken until it works", "program", f.Limits.Scan[0], "err", err)
 	return refuse(Later, "files can't be looked at now; try again later")

@@ -44,7 +44,12 @@ func (a *account) upload(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer leave()
 	u := &upload.Upload{ID: upload.NewID(), Conversation: c.ID, Name: r.URL.Query().Get("name"), Type: r.Header.Get("Content-Type"), Size: r.ContentLength}
-	u.Told = func(f *store.File) ([]store.Op, error) { return a.Contacts.TellFile(c, f, "", f.Made) }
+	u.Told = func(f *store.File) ([]store.Op, error) {
+		if is, err := a.Contacts.Contact(c.ID); err != nil || !is.State.Open() { // it may have ended while the file came
+			return nil, refusal{codeClosed, "this conversation is closed"}
+		}
+		return a.Contacts.TellFile(c, f, "", f.Made)
+	}
 	f, err := a.Files.Take(r.Context(), u, upload.Body(w, r))
 	if no, ok := errors.AsType[upload.Refusal](err); ok {
 		w.Header().Set("Connection", "close") // the rest of it is not read
@@ -95,7 +100,7 @@ var errNoFile = refusal{codeUnknown, "there is no such file in this conversation
 // filed puts into a message the file that it is a link to, if that is one of the contact's.
 func (t *talk) filed(ctx context.Context, n *news) {
 	a := t.account
-	if a.Files == nil || n.Type != "message" {
+	if a.Files == nil || n.Type != "message" && n.Type != "corrected" {
 		return
 	}
 	id := a.Files.Linked(n.Text)

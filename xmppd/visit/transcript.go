@@ -159,7 +159,7 @@ func (s *Server) SendTranscript(ctx context.Context, account, address string, ag
 // sendTranscript returns when the mail server has taken it.
 func (a *account) sendTranscript(ctx context.Context, c *desk.Contact, who *applicant) error {
 	known, to := c.Emails, who.email
-	if who.by == desk.Agents && a.Look.Transcript == "any" {
+	if who.by == desk.Agents && a.looks().Transcript == "any" {
 		known = append(slices.Clip(known), a.emails(c)...) // which agents may have set
 	}
 	switch {
