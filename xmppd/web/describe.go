@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"reflect"
 	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -37,6 +38,9 @@ func (a *API) finish() {
 	if m := doc.Components.Schemas.Map()["ErrorModel"]; m != nil {
 		m.Properties["type"] = &huma.Schema{Type: "string", Format: "uri", Description: "What sort of problem it is: the table is in the manual."}
 		m.Properties["hint"] = &huma.Schema{Type: "string", Description: "What to do about it."}
+		others := doc.Components.Schemas.Schema(reflect.TypeFor[[]Fault](), true, "")
+		others.Description = "What else is wrong with what was sent."
+		m.Properties["others"] = others
 	}
 	describeHeaders(doc)
 	written := func(write func() ([]byte, error)) func() []byte {

@@ -35,7 +35,7 @@ type Fault struct {
 type problem struct {
 	huma.ErrorModel
 	Hint   string  `json:"hint,omitempty"`
-	Others []Fault `json:"others,omitempty"` // to operators
+	Others []Fault `json:"others,omitempty"`
 
 	retryAfter time.Duration
 }
