@@ -35,14 +35,8 @@ func (o *order) canned() (string, error) {
 	m := &contact.Message{At: time.Now(), Message: store.Message{Type: "chat", From: o.address, To: o.support.jid(o.contact), ID: rand.Text()}}
 	m.OriginID = m.ID
 	m.Inner = append(wire.AppendText([]byte("<body>"), text), "</body>"...)
-	ch, err := contact.Wait(func(done desk.Done) {
-		o.support.contacts.AgentSays(o.contact.ID, desk.Said{Agent: o.agent.id, Body: m}, done)
-	})
-	if err != nil {
+	if err := o.say(o.contact, m, true); err != nil {
 		return "", err
 	}
-	o.server.Stats.Messages.Add(1)
-	kept := ch.Kept.(contact.Records)
-	o.agent.copyTo(o.Session, &m.Message, kept[len(kept)-1].Ordinal)
 	return "Said: " + text, nil
 }

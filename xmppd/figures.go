@@ -12,9 +12,9 @@ import (
 // limits is how much the agent may have, and has.
 func (o *order) limits() (string, error) {
 	s := o.support.contacts.Standing(o.agent.id)
-	most, offers := o.support.contacts.Limits(&s)
+	desk := o.support.contacts.Settings()
 	return fmt.Sprintf("Your chats: %d, of which those in which something is said come to %.0f %% of the %d that you may have at a time. Offered to you at a time: up to %d.",
-		len(s.Has), 100*s.Load, most, offers), nil
+		len(s.Has), 100*s.Load, desk.LimitOf(&s.Agent), desk.Offers), nil
 }
 
 // statsMost is how many of an agent's chats of a day are counted.
@@ -27,7 +27,8 @@ func (o *order) stats() (string, error) {
 	defer cancel()
 	var had, well, rated, stars int
 	var waited time.Duration
-	today := k.Today()
+	settings := k.Settings()
+	today := settings.Hours.Today(time.Now())
 	err := k.Each(ctx, store.ContactQuery{Owner: o.agent.id, Since: today, Max: statsMost}, func(c *desk.Contact) {
 		had++
 		waited += c.Accepted.Sub(c.Created)

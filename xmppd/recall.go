@@ -73,7 +73,6 @@ func (p *support) recalled(ctx context.Context, g *agent, page store.Page, quest
 // recalled is a record as it was said, for an agent who was not there.
 func (g *agent) recalled(m *store.Message, e *store.Entry) []byte {
 	seen := g.viewer.Seen(e.Actor, m)
-	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: seen.Type, ID: []byte(seen.ID), From: seen.From, To: g.bare, Lang: []byte(seen.Lang), Decls: seen.Decls})
-	b = im.AppendStanzaID(append(b, seen.Inner...), g.bare, g.viewer.ID(e.Ordinal))
+	b := im.AppendStanzaID(inside(&seen, g.bare), g.bare, g.viewer.ID(e.Ordinal))
 	return wire.AppendClose(im.AppendDelay(b, g.account.support.host, e.At), wire.Message)
 }

@@ -111,8 +111,6 @@ func (p *support) changed(ch *desk.Change) {
 		if text := p.news(ch, id); text != "" {
 			g.hear(p.says(ch.Is, g, text))
 		}
-	}
-	for _, id := range after {
 		p.recall(ch, id)
 	}
 	if ch.Said != nil && !ch.Repeated {
@@ -205,9 +203,13 @@ func (p *support) said(ch *desk.Change) {
 
 // live is a message that is not kept for whom it is.
 func live(m *store.Message) []byte {
-	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: m.Type, ID: []byte(m.ID), From: m.From, To: m.To, Lang: []byte(m.Lang), Decls: m.Decls})
-	b = append(append(b, m.Inner...), "<no-store xmlns='urn:xmpp:hints'/>"...)
-	return wire.AppendClose(b, wire.Message)
+	return wire.AppendClose(append(inside(m, m.To), "<no-store xmlns='urn:xmpp:hints'/>"...), wire.Message)
+}
+
+// inside is a message for somebody, to which more can be added before it is closed.
+func inside(m *store.Message, to string) []byte {
+	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: m.Type, ID: []byte(m.ID), From: m.From, To: to, Lang: []byte(m.Lang), Decls: m.Decls})
+	return append(b, m.Inner...)
 }
 
 // hear hands a stanza that is not kept to all of the agent's devices that take messages.
@@ -241,8 +243,7 @@ func (g *agent) receive(m *store.Message, e *store.Entry) {
 		}
 		return
 	}
-	b := wire.AppendOpen(nil, wire.Message, wire.Attrs{Type: m.Type, ID: []byte(m.ID), From: m.From, To: m.To, Lang: []byte(m.Lang), Decls: m.Decls})
-	b = im.AppendStanzaID(append(b, m.Inner...), g.bare, g.viewer.ID(o))
+	b := im.AppendStanzaID(inside(m, m.To), g.bare, g.viewer.ID(o))
 	it := item{data: wire.AppendClose(b, wire.Message), ordinal: o, at: e.At.UnixMilli(), stanza: true}
 	holders, later := 0, false
 	for _, s := range g.sessions {

@@ -114,21 +114,25 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		s.answerError(st, s.deskError(err))
 		return
 	}
-	ch, err := contact.Wait(func(done desk.Done) {
-		p.contacts.AgentSays(c.ID, desk.Said{Agent: s.agent.id, Body: said}, done)
-	})
-	if err != nil {
+	if err := s.say(c, said, m.toOwn); err != nil {
 		s.answerError(st, s.deskError(err))
-		return
 	}
-	if ch.Repeated {
-		return
+}
+
+// say says something in a contact, with copies for the agent's other devices if they are to have one.
+func (s *Session) say(c *desk.Contact, m *contact.Message, copies bool) error {
+	ch, err := contact.Wait(func(done desk.Done) {
+		s.agent.account.support.contacts.AgentSays(c.ID, desk.Said{Agent: s.agent.id, Body: m}, done)
+	})
+	if err != nil || ch.Repeated {
+		return err
 	}
 	s.server.Stats.Messages.Add(1)
-	if m.toOwn {
+	if copies {
 		kept := ch.Kept.(contact.Records)
-		s.agent.copyTo(s, &said.Message, kept[len(kept)-1].Ordinal)
+		s.agent.copyTo(s, &m.Message, kept[len(kept)-1].Ordinal)
 	}
+	return nil
 }
 
 // narrow is a text with the signs before it as other keyboards have them: a wide "！" (U+FF01) is one.

@@ -46,14 +46,14 @@ func (d *Desk) mayTake(w *worker, c *Contact) bool {
 			has++
 		}
 	}
-	return w.ready() && w.can(c.wants()) && (has < d.settings.limit(w) || c.wants().Busy)
+	return w.ready() && w.can(c.wants()) && (has < d.settings.LimitOf(&w.Agent) || c.wants().Busy)
 }
 
 // askable are who can be asked besides those who were.
 func (d *Desk) askable(c *Contact, asked []store.AgentID) (list []*worker) {
 	wants := c.wants()
 	for _, w := range d.workers {
-		if w.ready() && w.can(wants) && (w.busy() < d.settings.limit(w) || wants.Busy) && len(w.asked) < d.settings.Offers &&
+		if w.ready() && w.can(wants) && (w.busy() < d.settings.LimitOf(&w.Agent) || wants.Busy) && len(w.asked) < d.settings.Offers &&
 			w.ID != c.Owner && !slices.Contains(c.Guests, w.ID) && !slices.Contains(c.Passed, w.ID) && !slices.Contains(asked, w.ID) {
 			list = append(list, w)
 		}

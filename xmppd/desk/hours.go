@@ -68,6 +68,12 @@ func (h *Hours) Opens(now time.Time) time.Time {
 	return time.Time{}
 }
 
+// Today is when the day began at which it is now, by the same clock.
+func (h *Hours) Today(now time.Time) time.Time {
+	now = h.local(now)
+	return time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, now.Location())
+}
+
 func (h *Hours) local(t time.Time) time.Time {
 	if h.Zone == nil {
 		return t.UTC()

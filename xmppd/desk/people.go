@@ -90,7 +90,7 @@ func (d *Desk) Standing(id store.AgentID) Standing {
 }
 
 func (d *Desk) standing(w *worker) Standing {
-	s := Standing{Agent: w.Agent, Paused: w.paused, Load: float64(w.busy()) / float64(max(d.settings.limit(w), 1))}
+	s := Standing{Agent: w.Agent, Paused: w.paused, Load: float64(w.busy()) / float64(max(d.settings.LimitOf(&w.Agent), 1))}
 	for id := range w.has {
 		s.Has = append(s.Has, id)
 	}

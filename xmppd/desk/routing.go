@@ -28,7 +28,7 @@ const idleFull = 10 * time.Minute
 
 // score is how well it would be to ask her: 1 first of all, 0 last.
 func (s *Settings) score(w *worker, wants *Wants, now time.Time) float64 {
-	load := 1 - float64(w.busy())/float64(max(s.limit(w), 1))
+	load := 1 - float64(w.busy())/float64(max(s.LimitOf(&w.Agent), 1))
 	idle := min(float64(now.Sub(w.since))/float64(idleFull), 1)
 	switch s.Algorithm {
 	case SkillBased:
@@ -61,9 +61,10 @@ func liked(w *worker, wants *Wants) float64 {
 	return float64(n) / float64(len(wants.Liked))
 }
 
-func (s *Settings) limit(w *worker) int {
-	if w.Limit > 0 {
-		return w.Limit
+// LimitOf is how many conversations an agent has at a time.
+func (s *Settings) LimitOf(a *Agent) int {
+	if a.Limit > 0 {
+		return a.Limit
 	}
 	return s.Limit
 }
