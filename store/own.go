@@ -14,6 +14,7 @@ const (
 	OwnPreferences Part = 6 // of the archive (XEP-0441)
 	OwnActivity    Part = 7 // when she was here last (XEP-0012)
 	OwnTokens      Part = 8 // what her clients sign in with instead of a password, by client (XEP-0484)
+	OwnWatching    Part = 9 // that she reads along with her colleagues' chats
 )
 
 // An Own is one thing of an agent's own. Name and Value are kept sealed with a secret

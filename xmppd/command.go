@@ -45,6 +45,7 @@ var commands = map[string]command{
 	"back":       {"", "keep it after all, while nobody has taken it over", (*order).back},
 	"invite":     {"@agent", "have a colleague join you", (*order).invite},
 	"leave":      {"", "give it to another agent, or leave it as a guest", (*order).leave},
+	"takeover":   {"", "make it yours, if you read along as a supervisor", (*order).takeOver},
 	"hold":       {"", "put it aside", (*order).hold},
 	"resume":     {"", "take it up again", (*order).resume},
 	"close":      {"[why]", "end it", (*order).close},
@@ -185,6 +186,9 @@ func (o *order) note() (string, error) {
 	if o.args == "" {
 		return "What is the note? !note text", nil
 	}
+	if o.support.watches(o.contact, o.agent.id) {
+		return "Noted.", o.whisper()
+	}
 	return "Noted.", wait(func(done desk.Done) {
 		o.support.contacts.Note(o.contact.ID, desk.Agents, o.agent.id, o.args, done)
 	})
@@ -292,7 +296,7 @@ func (o *order) invite() (string, error) {
 }
 
 func (o *order) info() (string, error) {
-	if err := o.mine(); err != nil && !o.contact.OfferedTo(o.agent.id) {
+	if err := o.mine(); err != nil && !o.contact.OfferedTo(o.agent.id) && !o.support.watches(o.contact, o.agent.id) {
 		return "", err
 	}
 	return o.support.info(o.contact), nil
@@ -332,12 +336,19 @@ func (o *order) history() (string, error) {
 			return fmt.Sprintf("How many? !history 1 to !history %d", maxHistory), nil
 		}
 	}
-	if err := o.mine(); err != nil {
-		return "", err
+	var lines []string
+	read := func(ctx context.Context) (err error) {
+		lines, err = o.support.lines(ctx, o.contact, n)
+		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
-	defer cancel()
-	lines, err := o.support.lines(ctx, o.contact, n)
+	var err error
+	if o.support.watches(o.contact, o.agent.id) {
+		err = o.recorded("contact-transcript.get", read)
+	} else if err = o.mine(); err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+		defer cancel()
+		err = read(ctx)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -26,6 +26,7 @@ var controls = map[string]command{
 	"who":      {"", "who is here, and what they have", (*order).who},
 	"limits":   {"", "how many chats you can have, and have", (*order).limits},
 	"stats":    {"", "your day, and how it stands", (*order).stats},
+	"watch":    {"on|off", "read along with all chats, if you are a supervisor", (*order).watchAll},
 	"close":    {"id [why]", "end a chat of yours", (*order).closeOther},
 	"transfer": {"id @agent|#group [note]", "ask others to take over a chat of yours", (*order).transferOther},
 }

@@ -52,7 +52,7 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return "This chat was closed."
 		case e.Kind == store.KindContactClosed:
 			return "This chat was closed: " + im.OneLine(e.Why, maxField) + "."
-		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Was != nil && ch.Was.State == desk.Transferring:
+		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Was != nil && ch.Was.State.Owned():
 			return "This chat is yours now; " + p.account.nameOf(ch.Was.Owner) + " had it before. !history shows what was said."
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Said == nil: // else she knows, having replied
 			return "This chat is yours."

@@ -41,5 +41,5 @@ func (p *support) paused(s desk.Standing) {
 	if s.Paused != desk.Forced {
 		why = "You were paused: " + im.OneLine(s.Paused, maxField) + ". You get no more chats."
 	}
-	g.hear(aside(p.account.domain, g.bare, why+" Write !ready to parley@"+p.account.domain+" to go on."))
+	g.hear(aside(p.account.domain, g.bare, why+" Write !ready to "+p.desk()+" to go on."))
 }

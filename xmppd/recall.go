@@ -27,6 +27,10 @@ func (p *support) recall(ch *desk.Change, id store.AgentID) {
 	page := store.Page{Agent: id, With: ch.Is.ID, Before: kept[0].Ordinal, Max: recallMax, Backwards: true}
 	if ch.Was.OfferedTo(id) {
 		page.End = ch.Was.Offer.Since // from then on she has read along
+	} else if since := p.since(id); !since.IsZero() && len(ch.Was.Legs) > 0 { // and so has she who watches all chats
+		if page.End = since; ch.Was.Legs[0].From.After(since) {
+			page.End = ch.Was.Legs[0].From
+		}
 	}
 	for _, leg := range slices.Backward(ch.Was.Legs) {
 		if leg.Agent == id { // it was hers before

@@ -70,6 +70,10 @@ type Account struct {
 	// Ban keeps a contact's visitor from writing for a while, as an agent wants it who speaks from
 	// there. It is nil where nobody can be banned.
 	Ban func(ctx context.Context, agent store.AgentID, from netip.Addr, contact string, d time.Duration) error
+	// Supervises says whether a role is one to look after what other agents have; nil: none is.
+	Supervises func(role string) bool
+	// Record has a record of what an agent does around doing it; nil keeps none.
+	Record func(ctx context.Context, d Deed, do func(context.Context) error) error
 	// Files are what its agents can send; nil takes none.
 	Files *upload.Files
 }

@@ -25,7 +25,11 @@ type support struct {
 	host     string // the domain of contacts' addresses
 	end      context.CancelFunc
 
-	showing sync.Mutex // held while what is known of a contact is put into lists; taken before an agent's mu
+	supervises func(role string) bool
+	record     func(ctx context.Context, d Deed, do func(context.Context) error) error
+
+	showing  sync.Mutex                  // held while what is known of a contact is put into lists; taken before an agent's mu
+	watching map[store.AgentID]time.Time // who reads along with others, since when; guarded by showing
 
 	mu    sync.Mutex // guards what follows; nothing else is taken while it is held
 	marks map[store.ConversationID]*receipts
@@ -33,7 +37,14 @@ type support struct {
 
 // newSupport takes up the account's contacts where they were left.
 func newSupport(ctx context.Context, a *account, from *Account) (*support, error) {
-	p := &support{account: a, ban: from.Ban, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*receipts)}
+	p := &support{account: a, ban: from.Ban, host: contact.Host(a.domain), marks: make(map[store.ConversationID]*receipts),
+		supervises: from.Supervises, record: from.Record, watching: make(map[store.AgentID]time.Time)}
+	if p.supervises == nil {
+		p.supervises = func(string) bool { return false }
+	}
+	if err := p.resumeWatching(ctx); err != nil {
+		return nil, err
+	}
 	var err error
 	p.contacts, err = contact.New(ctx, contact.Config{
 		Domain: a.domain, Store: a.store, Settings: *from.Support, Name: a.nameOf, Paused: p.paused, Now: time.Now, Log: a.log,
@@ -44,7 +55,7 @@ func newSupport(ctx context.Context, a *account, from *Account) (*support, error
 	p.contacts.Listen(p.changed)
 	p.contacts.ListenSignals(p.signalled)
 	for _, c := range p.contacts.Contacts() {
-		for _, id := range c.Sees() {
+		for _, id := range p.sees(c) {
 			if g := a.byID(id); g != nil {
 				g.showContact(p.shownTo(id, c))
 			}
@@ -82,11 +93,11 @@ func (a *account) byID(id store.AgentID) *agent {
 // dispatcher, and does not wait.
 func (p *support) changed(ch *desk.Change) {
 	var before []store.AgentID
-	if ch.Was != nil {
-		before = ch.Was.Sees()
-	}
-	after := ch.Is.Sees()
 	p.showing.Lock()
+	if ch.Was != nil {
+		before = p.sees(ch.Was)
+	}
+	after := p.sees(ch.Is)
 	for _, id := range before {
 		if !slices.Contains(after, id) {
 			p.farewell(id, ch)
@@ -114,7 +125,7 @@ func (p *support) changed(ch *desk.Change) {
 		p.recall(ch, id)
 	}
 	if ch.Said != nil && !ch.Repeated {
-		p.said(ch)
+		p.said(ch, after)
 	}
 	p.tellMarks(ch)
 	if ch.Is.State == desk.Finalized {
@@ -179,22 +190,22 @@ func aside(from, to, text string) []byte {
 	return wire.AppendClose(b, wire.Message)
 }
 
-// said delivers what was said to the agents who take part, and a copy of it to the speaker's
-// other devices. It runs on the dispatcher.
-func (p *support) said(ch *desk.Change) {
+// said delivers what was said to the agents who see the contact: for those who take part it is kept, too. It runs
+// on the dispatcher.
+func (p *support) said(ch *desk.Change, to []store.AgentID) {
 	m := ch.Said.Body.(*contact.Message)
 	kept := ch.Kept.(contact.Records)
 	record := kept[len(kept)-1]
 	p.noted(ch, m, record.N)
 	e := store.Entry{Ordinal: record.Ordinal, N: record.N, At: m.At, Actor: ch.Said.Agent}
-	for _, id := range ch.Is.Sees() {
+	for _, id := range to {
 		g := p.account.byID(id)
 		switch {
 		case g == nil || id == ch.Said.Agent:
 		case ch.Is.With(id):
 			seen := g.viewer.Seen(e.Actor, &m.Message)
 			g.receive(&seen, &e)
-		case ch.Is.OfferedTo(id) && !offered(ch, id): // who is asked hears what comes after the question
+		case !offered(ch, id): // who is asked hears what comes after the question
 			seen := g.viewer.Seen(e.Actor, &m.Message)
 			g.hear(live(&seen))
 		}

@@ -105,6 +105,9 @@ func (a *account) removed(g store.Agent, deleted bool) {
 	}
 	if a.support != nil {
 		a.support.contacts.RemoveAgent(g.ID) // what she has waits for another
+		if gone != nil {
+			a.support.stops(gone)
+		}
 	}
 	a.rosters.Lock()
 	a.mu.Lock()

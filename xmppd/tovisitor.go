@@ -101,6 +101,10 @@ func (s *Session) toVisitor(st *wire.Stanza, t *target, kind im.Kind) {
 		return
 	case !c.With(s.agent.id) && !typed(st, kind):
 		return // what no person has typed takes no chat
+	case p.watches(c, s.agent.id):
+		s.answerError(st, wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed,
+			Text: "you read along in this chat; your text was not sent: !note is for those who have it, !takeover makes it yours"})
+		return
 	}
 	m := s.outgoing(st, t, kind)
 	defer m.release()
@@ -166,7 +170,7 @@ func (s *Session) deskError(err error) wire.StanzaError {
 		return wire.StanzaError{Type: wire.Auth, Condition: wire.Forbidden, Text: "this chat is not yours; your text was not sent"}
 	case errors.Is(err, desk.ErrClosed), errors.Is(err, desk.ErrUnknown):
 		return errGoneVisitor
-	case errors.Is(err, desk.ErrNotNow), errors.Is(err, desk.ErrNobody):
+	case errors.Is(err, desk.ErrNotNow), errors.Is(err, desk.ErrNobody), errors.Is(err, ErrNotSupervisor):
 		return wire.StanzaError{Type: wire.Cancel, Condition: wire.NotAllowed, Text: err.Error()}
 	}
 	return s.storeError(err)
@@ -224,14 +228,17 @@ func (p *support) signalled(sig contact.Signal) {
 	if err != nil {
 		return
 	}
-	for _, id := range c.Sees() {
+	p.showing.Lock()
+	list := p.sees(c)
+	p.showing.Unlock()
+	for _, id := range list {
 		g := p.account.byID(id)
 		if g == nil || id == sig.Agent {
 			continue
 		}
 		switch sig.What {
 		case contact.Composing, contact.Paused:
-			if sig.By == desk.Visitor && (c.With(id) || c.OfferedTo(id)) {
+			if sig.By == desk.Visitor && c.State.Open() {
 				g.hear(im.AppendChatState(nil, p.jid(c), g.bare, string(sig.What)))
 			}
 		case contact.Here, contact.Away:
@@ -246,7 +253,7 @@ func (p *support) present(g *agent, contact store.ConversationID) {
 	p.showing.Lock()
 	defer p.showing.Unlock()
 	c, err := p.contacts.Contact(contact)
-	if err == nil && slices.Contains(c.Sees(), g.id) {
+	if err == nil && slices.Contains(p.sees(c), g.id) {
 		g.showContact(p.shownTo(g.id, c))
 	}
 }
@@ -306,6 +313,9 @@ func (s *Session) passOn(c *desk.Contact) {
 		p.contacts.Leave(c.ID, id, nil)
 	case c.State == desk.Closed && c.Owner == id:
 		p.contacts.Finish(c.ID, id, nil)
+	case p.watches(c, id):
+		s.agent.hear(p.says(c, s.agent, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
+		s.agent.again(p.jid(c))
 	}
 }
 

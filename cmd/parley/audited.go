@@ -112,7 +112,7 @@ func (i *installation) finished(account string, e *audit.Entry, outcome string) 
 
 // refusedBy says whether an error is a rule's, not ours.
 func refusedBy(err error) bool {
-	return web.RefusalOf(err).Status < http.StatusInternalServerError
+	return ruledOut(err) || web.RefusalOf(err).Status < http.StatusInternalServerError
 }
 
 // operatorOf is a user who spoke through the control socket, or typed a command that runs here.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"net/netip"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
 
@@ -105,9 +104,8 @@ func (s *server) agentBans(a *account) func(context.Context, store.AgentID, neti
 		return nil
 	}
 	return func(ctx context.Context, agent store.AgentID, from netip.Addr, address string, d time.Duration) error {
-		who := audit.Caller{Actor: audit.Actor{Kind: audit.Agent, ID: strconv.FormatInt(int64(agent), 10)}, Address: from.String()}
 		r := audit.Record{Action: "ban.create", Object: "contact/" + address, Detail: map[string]string{"for": strings.TrimSuffix(d.String(), "0m0s")}}
-		return s.inst.audited(audit.Called(ctx, who), a.id, r, func(ctx context.Context) error {
+		return s.inst.audited(audit.Called(ctx, agentCaller(agent, from)), a.id, r, func(ctx context.Context) error {
 			_, err := a.bans.AddContact(ctx, address, []contact.BanKind{contact.BanVisitor, contact.BanAddress},
 				func(id store.ConversationID) []netip.Prefix { return s.visit.Whence(a.id, id) },
 				contact.BanWish{For: d, Agent: agent, By: s.xmpp.Contacts(a.id).NameOf(agent)})

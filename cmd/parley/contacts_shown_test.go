@@ -31,6 +31,7 @@ var contactShown = []struct {
 	{"a chat that is handed over", []string{"92-handed-over"}, []string{"TestClientsAnswerVisitor"}},
 	{"what a client has encrypted", []string{"96-in-the-list"}, nil},
 	{"colleagues, and several agents in one chat", []string{"65-colleagues-renamed", "92-handed-over"}, nil},
+	{"supervisors read along, whisper and take over", []string{"110-a-supervisor"}, []string{"TestSupervisorReadsAlong"}},
 	{"files", nil, []string{"TestFilesBothWays"}},
 	{"names and pictures", []string{"97-names-and-faces"}, nil},
 }

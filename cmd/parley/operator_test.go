@@ -88,6 +88,10 @@ func (l *listening) CredentialsChanged(account string, a store.Agent) {
 	l.tell("credentials of %s in %s", a.Name, account)
 }
 
+func (l *listening) RoleChanged(account string, a store.Agent) {
+	l.tell("role of %s in %s", a.Name, account)
+}
+
 func (l *listening) CredentialRevoked(account string, a store.Agent, _ int64) {
 	l.tell("a credential of %s in %s", a.Name, account)
 }

@@ -22,6 +22,7 @@ import (
 	"parley.im/parley/xmppd/panics"
 	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/visit"
+	"parley.im/parley/xmppd/web"
 	"parley.im/parley/xmppd/wire"
 )
 
@@ -267,7 +268,8 @@ func (s *server) start(ctx context.Context, a *account) error {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
 	s.files.Add(a.id, files)
-	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support(), Ban: s.agentBans(a), Files: files}); err != nil {
+	if err := s.xmpp.AddAccount(ctx, xmppd.Account{ID: a.id, Domain: a.domain, Store: a.store, Auth: a.auth, Support: a.support(), Ban: s.agentBans(a),
+		Supervises: web.Supervises, Record: s.agentDoes(a.id), Files: files}); err != nil {
 		return fmt.Errorf("start account %s: %w", a.id, err)
 	}
 	if err := s.letIn(ctx, a); err != nil {
@@ -486,6 +488,9 @@ func (s *server) CredentialRevoked(account string, a store.Agent, credential int
 func (s *server) CredentialsChanged(account string, a store.Agent) {
 	s.xmpp.CredentialsChanged(account, a)
 }
+
+// RoleChanged ends what the agent may no longer.
+func (s *server) RoleChanged(account string, a store.Agent) { s.xmpp.RoleChanged(account, a) }
 
 // WebhooksChanged lets the sender look at its endpoints again.
 func (s *server) WebhooksChanged(account string) { s.hooks.Reload(account) }

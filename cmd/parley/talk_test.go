@@ -115,7 +115,7 @@ func castIn(t *testing.T, dir string, talk *xmpptest.Talk, options ...string) (c
 		}
 	}
 	for _, p := range talk.Agents() {
-		must(t, p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-config", config, p.JID())
+		must(t, p.Password+"\n", "agent", "add", "-password-stdin", "-no-policy", "-role", p.Role, "-config", config, p.JID())
 	}
 	return config
 }

@@ -164,7 +164,7 @@ func (v *verification) agent(ctx context.Context, g store.Agent) error {
 var partNames = map[store.Part]string{
 	store.OwnContacts: "contacts", store.OwnRequests: "requests from others", store.OwnBlocked: "blocked addresses",
 	store.OwnCard: "cards", store.OwnPrivate: "clients' notes", store.OwnPreferences: "archive preferences",
-	store.OwnActivity: "last activities", store.OwnTokens: "tokens to sign in with",
+	store.OwnActivity: "last activities", store.OwnTokens: "tokens to sign in with", store.OwnWatching: "whether she reads along",
 }
 
 // webhooks opens what endpoints have.

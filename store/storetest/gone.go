@@ -17,7 +17,7 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	d.say(c, ben, start, "for the first anna")
 	a.SaveDelivery(anna, store.Delivery{Cursor: 5})
 	must(t, a.SaveResumes(d.ctx, []store.Resume{{ID: "r", Agent: anna, Expires: time.Now().Add(time.Hour), State: []byte("s")}}))
-	for part := store.OwnContacts; part <= store.OwnTokens; part++ {
+	for part := store.OwnContacts; part <= store.OwnWatching; part++ {
 		must(t, a.KeepOwn(d.ctx, store.Own{Agent: anna, Part: part, Name: "ben", Value: []byte("a friend")}))
 	}
 	must(t, a.DeleteAgent(d.ctx, anna))
@@ -36,7 +36,7 @@ func agentMadeAnewOwnsNothing(t *testing.T, open Open) {
 	resumes, err := d.TakeResumes(d.ctx)
 	must(t, err)
 	want(t, "sessions to resume", len(resumes), 0)
-	for part := store.OwnContacts; part <= store.OwnTokens; part++ {
+	for part := store.OwnContacts; part <= store.OwnWatching; part++ {
 		want(t, fmt.Sprint("part ", part, " of what she has"), d.own(again, part), "")
 		want(t, fmt.Sprint("part ", part, " of what the first one had"), d.own(anna, part), "")
 	}

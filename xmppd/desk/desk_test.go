@@ -272,6 +272,13 @@ func anything(t *testing.T, r *rand.Rand) int {
 		func() { d.Invite(some(), agent(), agent(), known) },
 		func() { d.Leave(some(), agent(), known) },
 		func() { d.Note(some(), Agents, agent(), "a note", known) },
+		func() { d.Whisper(some(), agent(), "a note", known) },
+		func() {
+			if a := agent(); a == 1 {
+				h.chosen[a] = true
+				d.TakeOver(some(), a, known)
+			}
+		},
 		func() { d.Pause(agent(), "lunch") },
 		func() { d.Ready(agent()) },
 		func() { d.VisitorHere(some(), r.IntN(2) == 0) },

@@ -124,6 +124,38 @@ func TestFirstReplyAccepts(t *testing.T) {
 	b.want()
 }
 
+// Who looks after others takes over what one of them has, in whatever state that is, and nobody is left behind with it.
+func TestTakeOver(t *testing.T) {
+	b := sit(t, nil)
+	b.h.chosen[1], b.h.chosen[3] = true, true
+	b.comes(1)
+	b.opens(7, Wants{}, 0)
+	b.settle()
+	b.TakeOver(7, 3, b.answers(ErrNotNow)) // nobody has it
+	b.Accept(7, 1, b.answers(nil))
+	b.want("7 created", "7 queued", "7 offered [1]", "7 assigned by 1")
+	b.Hold(7, 1, b.answers(nil))
+	b.TakeOver(7, 3, b.answers(nil))
+	b.TakeOver(7, 3, b.answers(nil)) // once more
+	b.settle()
+	b.AgentSays(7, Said{Agent: 1, Body: 1}, b.answers(ErrTaken))
+	b.want("7 updated by 1 held", "7 updated by 3 transferring", "7 transferred by 1 [3]", "7 assigned by 3")
+	b.Invite(7, 3, 1, b.answers(nil))
+	b.comes(2)
+	b.Transfer(7, 3, Wants{Agent: 2}, "", b.answers(nil))
+	b.settle()
+	b.TakeOver(7, 1, b.answers(nil)) // a guest, while another is asked
+	b.Accept(7, 2, b.answers(ErrTaken))
+	b.want("7 updated by 3 [1] invited", "7 updated by 3 transferring", "7 offered [2]", "7 transferred by 3 [1]", "7 assigned by 1")
+	if c, err := b.Contact(7); err != nil || c.Owner != 1 || len(c.Guests) > 0 || c.Offer != nil || c.Handed != nil || len(c.Legs) != 3 {
+		t.Errorf("it is %+v (%v)", c, err)
+	}
+	b.Whisper(7, 2, "a note", b.answers(nil))
+	b.Close(7, 1, "", b.answers(nil))
+	b.TakeOver(7, 2, b.answers(ErrClosed))
+	b.want("7 updated by 2 note", "7 closed by 1")
+}
+
 // What is said while an acceptance is under way comes after it.
 func TestInTurn(t *testing.T) {
 	b := sit(t, nil)

@@ -214,6 +214,9 @@ func (a *API) changeAgent(ctx context.Context, c *caller, in *struct {
 		}
 		g.Role = *in.Body.Role
 		audit.Tell(ctx, "role", g.Role)
+		if live := a.inst.Live(); live != nil {
+			live.RoleChanged(c.ID, g)
+		}
 	}
 	if in.Body.Disabled != nil {
 		if err := a.disableAgent(ctx, c, &g, *in.Body.Disabled); err != nil {

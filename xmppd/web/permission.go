@@ -28,6 +28,12 @@ func ParseRole(name string) (Role, bool) {
 	return nobody, false
 }
 
+// Supervises says whether a role of that name is one to look after what agents do.
+func Supervises(name string) bool {
+	r, known := ParseRole(name)
+	return known && r >= Supervisor
+}
+
 func (r Role) String() string {
 	if r == nobody {
 		return "nobody"

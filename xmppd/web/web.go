@@ -71,6 +71,8 @@ type Live interface {
 	// Sessions are an agent's that live; EndSession ends one of them, if it is there.
 	Sessions(account string, g store.Agent) []SessionInfo
 	EndSession(account string, g store.Agent, id string) bool
+	// RoleChanged: the agent may do something else than before.
+	RoleChanged(account string, g store.Agent)
 	// WebhooksChanged: an endpoint was added, changed or deleted, or the account has another
 	// token.
 	WebhooksChanged(account string)

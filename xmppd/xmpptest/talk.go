@@ -23,7 +23,7 @@ type Talk struct {
 // A Person is one of the cast. Who runs the talk creates them before.
 type Person struct {
 	Name     string // the JID's localpart
-	Role     string // "agent"
+	Role     string // "agent", or another of the roles
 	Domain   string
 	Password string
 }

@@ -1,0 +1,200 @@
+package xmppd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/desk"
+)
+
+// A Deed is what an agent does with what others have: it goes on record before it is done.
+type Deed struct {
+	Agent  store.AgentID
+	From   netip.Addr
+	Action string // such as "contact.take-over"
+	Object string // "contact/" and its address; "" is all of them
+}
+
+// recorded does what is to be on record of the agent.
+func (o *order) recorded(action string, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), storeWait)
+	defer cancel()
+	if o.support.record == nil {
+		return do(ctx)
+	}
+	d := Deed{Agent: o.agent.id, From: o.show().From, Action: action}
+	if o.contact != nil {
+		d.Object = "contact/" + o.contact.Address
+	}
+	return o.support.record(ctx, d, do)
+}
+
+// watchable says whether those who read along see a contact: while an agent has it, and until it is finalized.
+func watchable(c *desk.Contact) bool {
+	return c.State.Owned() || c.State == desk.Closed && c.Owner != 0
+}
+
+// sees are the agents in whose lists a contact is: those whom it concerns, and who read along. p.showing is held.
+func (p *support) sees(c *desk.Contact) []store.AgentID {
+	list := c.Sees()
+	if len(p.watching) == 0 || !watchable(c) {
+		return list
+	}
+	for id := range p.watching {
+		if !slices.Contains(list, id) {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+// since is from when on an agent reads along with others; zero if she does not.
+func (p *support) since(id store.AgentID) time.Time {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	return p.watching[id]
+}
+
+// watches says whether the agent sees the contact only because she reads along.
+func (p *support) watches(c *desk.Contact, id store.AgentID) bool {
+	return watchable(c) && !c.With(id) && !c.OfferedTo(id) && c.Owner != id && !p.since(id).IsZero()
+}
+
+// desk is where agents talk with the desk itself.
+func (p *support) desk() string { return controlName + "@" + p.account.domain }
+
+// watch shows an agent all that her colleagues have, or no more than what is hers.
+func (p *support) watch(g *agent, on bool) {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	switch _, is := p.watching[g.id]; {
+	case on == is:
+		return
+	case on:
+		p.watching[g.id] = time.Now()
+	default:
+		delete(p.watching, g.id)
+	}
+	for _, c := range p.contacts.Contacts() {
+		switch {
+		case !watchable(c) || slices.Contains(c.Sees(), g.id):
+		case on:
+			g.showContact(p.shownTo(g.id, c))
+		default:
+			g.parted(c.ID)
+			g.hideContact(p.jid(c))
+		}
+	}
+}
+
+// lets keeps whether an agent reads along, also after a restart, and shows her what follows from it.
+func (p *support) lets(g *agent, on bool) error {
+	var value []byte
+	if on {
+		value = []byte{1}
+	} else {
+		p.watch(g, false) // even if that can't be kept
+	}
+	err := g.keep(store.Own{Agent: g.id, Part: store.OwnWatching, Value: value})
+	if err == nil {
+		p.watch(g, on)
+	}
+	return err
+}
+
+// resumeWatching takes up who read along before the restart, and may still.
+func (p *support) resumeWatching(ctx context.Context) error {
+	agents, err := p.account.store.Agents(ctx)
+	if err != nil {
+		return fmt.Errorf("list agents: %w", err)
+	}
+	for _, g := range agents {
+		if g.Disabled || !p.supervises(g.Role) {
+			continue
+		}
+		value, err := p.account.store.OwnNamed(ctx, g.ID, store.OwnWatching, "")
+		if err != nil {
+			return fmt.Errorf("read who reads along: %w", err)
+		}
+		if value != nil {
+			p.watching[g.ID] = time.Now()
+		}
+	}
+	return nil
+}
+
+// RoleChanged ends an agent's reading along where she may do that no longer.
+func (s *Server) RoleChanged(accountID string, g store.Agent) {
+	a := s.accountByID(accountID)
+	if a == nil || a.support == nil || a.support.supervises(g.Role) {
+		return
+	}
+	if agent := a.agentOf(g); agent != nil {
+		a.support.stops(agent)
+	}
+}
+
+// stops ends it whatever comes. Where that can't be kept she is kept from it by what she is, also after a restart.
+func (p *support) stops(g *agent) {
+	g.changing.Lock()
+	defer g.changing.Unlock()
+	if p.since(g.id).IsZero() {
+		return
+	}
+	if err := p.lets(g, false); err != nil {
+		p.account.log.Warn("that an agent reads along no more is not kept", "agent", g.name, "err", err)
+	}
+}
+
+// ErrNotSupervisor says that an agent wants what is for those who look after others.
+var ErrNotSupervisor = errors.New("this is for supervisors: whoever runs the server can make you one")
+
+// watchAll has the agent read along with all chats, or no more.
+func (o *order) watchAll() (string, error) {
+	p, g := o.support, o.agent
+	switch o.args {
+	case "on":
+		return "All chats are in your list, and you read along. In each, !note is for those who have it, !takeover makes it yours; the visitor hears of neither. watch off ends it.",
+			o.recorded("contact.watch", func(ctx context.Context) error {
+				g.changing.Lock() // and RoleChanged comes after this, or her new role counts
+				defer g.changing.Unlock()
+				is, err := g.account.store.Agent(ctx, g.name)
+				switch {
+				case err != nil:
+					return err
+				case !p.supervises(is.Role):
+					return ErrNotSupervisor
+				}
+				return p.lets(g, true)
+			})
+	case "off":
+		return "Your list has what is yours.", o.recorded("contact.unwatch", func(context.Context) error {
+			g.changing.Lock()
+			defer g.changing.Unlock()
+			return p.lets(g, false)
+		})
+	}
+	return "Write watch on, or watch off.", nil
+}
+
+// takeOver makes a chat the agent's that she reads along with.
+func (o *order) takeOver() (string, error) {
+	if o.support.since(o.agent.id).IsZero() {
+		return "This is for supervisors who read along: write watch on to " + o.support.desk() + " first.", nil
+	}
+	return "", o.recorded("contact.take-over", func(context.Context) error {
+		return wait(func(done desk.Done) { o.support.contacts.TakeOver(o.contact.ID, o.agent.id, done) })
+	})
+}
+
+// whisper is a note in a chat that the agent reads along with.
+func (o *order) whisper() error {
+	return o.recorded("note.create", func(context.Context) error {
+		return wait(func(done desk.Done) { o.support.contacts.Whisper(o.contact.ID, o.agent.id, o.args, done) })
+	})
+}
