@@ -64,12 +64,13 @@ func (p *support) visitor(c *desk.Contact) string {
 // unnamed is what a visitor is called who has not said a name.
 const unnamed = "Visitor"
 
-// presence is that of a contact's visitor.
+// presence is that of a contact's visitor. It is a device's, as all presence is: clients take no notice of other (Gajim), or
+// believe whom they have heard the server's words from to be offline (Profanity).
 func (p *support) presence(c *desk.Contact, to string) []byte {
 	show := ""
 	switch {
 	case !c.State.Open():
-		return wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", From: p.jid(c), To: to}), wire.Presence)
+		return wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", From: p.full(c), To: to}), wire.Presence)
 	case !p.contacts.VisitorIsHere(c.ID):
 		show = "xa"
 	case c.State.Waiting():
@@ -77,7 +78,7 @@ func (p *support) presence(c *desk.Contact, to string) []byte {
 	case c.State == desk.Idle:
 		show = "away"
 	}
-	b := wire.AppendOpen(nil, wire.Presence, wire.Attrs{From: p.jid(c), To: to})
+	b := wire.AppendOpen(nil, wire.Presence, wire.Attrs{From: p.full(c), To: to})
 	if show != "" {
 		b = append(append(append(b, "<show>"...), show...), "</show>"...)
 	}
@@ -162,7 +163,7 @@ func (g *agent) hideContact(jid string) {
 		return
 	}
 	g.visitors.Store(g.visitors.Load().with(jid, nil))
-	g.presenceLocked(wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", From: jid, To: g.bare}), wire.Presence))
+	g.presenceLocked(wire.AppendClose(wire.AppendOpen(nil, wire.Presence, wire.Attrs{Type: "unavailable", From: jid + "/" + im.ServerResource, To: g.bare}), wire.Presence))
 	g.view().pushLocked(jid)
 }
 

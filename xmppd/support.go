@@ -177,10 +177,13 @@ func (g *agent) recently(id store.ConversationID) bool {
 
 func (p *support) jid(c *desk.Contact) string { return c.Address + "@" + p.host }
 
+// full is where a contact's only device is, which speaks for the server, too.
+func (p *support) full(c *desk.Contact) string { return p.jid(c) + "/" + im.ServerResource }
+
 // says is a line of the server's own in a contact, for one agent's eyes: it is not kept, and never
 // reaches the visitor.
 func (p *support) says(c *desk.Contact, g *agent, text string) []byte {
-	return aside(p.jid(c)+"/"+im.ServerResource, g.bare, text)
+	return aside(p.full(c), g.bare, text)
 }
 
 func aside(from, to, text string) []byte {

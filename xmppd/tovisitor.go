@@ -239,7 +239,7 @@ func (p *support) signalled(sig contact.Signal) {
 		switch sig.What {
 		case contact.Composing, contact.Paused:
 			if sig.By == desk.Visitor && c.State.Open() {
-				g.hear(im.AppendChatState(nil, p.jid(c), g.bare, string(sig.What)))
+				g.hear(im.AppendChatState(nil, p.full(c), g.bare, string(sig.What)))
 			}
 		case contact.Here, contact.Away:
 			p.present(g, sig.Contact)

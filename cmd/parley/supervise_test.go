@@ -20,7 +20,7 @@ func TestSupervisorReadsAlong(t *testing.T) {
 	at := is.Contact.ID + "@visitors.desk.example"
 	anna.until("an offer", func(x *tree) bool { return strings.Contains(x.child("body").text(), "Where is it?") })
 	anna.send("<message type='chat' to='%s' id='a1'><body>On its way.</body></message>", at)
-	anna.until("her list", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at })
+	anna.until("her list", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at+"/parley" })
 
 	signIn := func() *jabber {
 		ben := d.login("ben", "correct horse 42", "tablet").in(t)
@@ -64,7 +64,7 @@ func TestSupervisorReadsAlong(t *testing.T) {
 
 	// Whoever is no supervisor any more reads along no more, from that moment.
 	must(t, "", "agent", "role", "ben@desk.example", "agent", "-config", config)
-	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at && x.attr("type") == "unavailable" })
+	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable" })
 	ben.send("<message type='chat' to='%s'><body>!takeover</body></message>", at)
 	hears(ben, "This is for supervisors who read along")
 	must(t, "", "agent", "role", "ben@desk.example", "supervisor", "-config", config)
@@ -85,7 +85,7 @@ func TestSupervisorReadsAlong(t *testing.T) {
 	ben.send("<message type='chat' to='parley@desk.example'><body>watch on</body></message>")
 	hears(ben, "All chats are in your list")
 	ben.send("<message type='chat' to='%s'><body>!leave</body></message>", at)
-	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at && x.attr("type") == "unavailable" })
+	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable" })
 	must(t, "", "agent", "disable", "ben@desk.example", "-config", config)
 	must(t, "", "agent", "enable", "ben@desk.example", "-config", config)
 	anna.until("an offer", func(x *tree) bool { return strings.Contains(x.child("body").text(), "Reply to take it") })
