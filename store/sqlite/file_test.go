@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +58,7 @@ func (f *files) received(id string) error {
 
 func (f *files) blobs() (list []string) {
 	f.t.Helper()
-	all, err := filepath.Glob(f.data() + "/files/*/*")
+	all, err := fs.Glob(os.DirFS(f.data()), "files/*/*")
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -194,9 +195,16 @@ func TestFilesTampered(t *testing.T) {
 	}
 }
 
-// What a crash has left of files the next start deletes; what was kept it does not.
+// What a crash has left of files the next start deletes; what was kept it does not. However the folder is called.
 func TestFilesLeftBehind(t *testing.T) {
+	for _, folder := range []string{"data", "a[b", "[ab]"} {
+		t.Run(folder, func(t *testing.T) { filesLeftBehind(t, folder) })
+	}
+}
+
+func filesLeftBehind(t *testing.T, folder string) {
 	f := newFiles(t)
+	f.dir = filepath.Join(f.dir, folder)
 	f.open()
 	anna := f.agent("anna")
 	f.send(store.File{ID: "kept", Agent: anna})

@@ -1,13 +1,17 @@
 package upload_test
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +27,7 @@ type shelf struct {
 	*upload.Files
 	t      *testing.T
 	now    time.Time
+	dir    string // of the store
 	store  *sqlite.Account
 	anna   store.AgentID
 	server *httptest.Server
@@ -32,12 +37,13 @@ func newShelf(t *testing.T, limits upload.Limits) *shelf {
 	t.Helper()
 	s := &shelf{t: t, now: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}
 	dir := t.TempDir()
+	s.dir = filepath.Join(dir, "data")
 	k, err := keys.Open(t.Context(), keys.Config{Dir: filepath.Join(dir, "keys"), Account: "desk", Root: seal.NewKey()})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { k.Close() })
-	if s.store, err = sqlite.Open(t.Context(), sqlite.Config{Dir: filepath.Join(dir, "data"), Account: "desk", Keys: k, Sealed: true}); err != nil {
+	if s.store, err = sqlite.Open(t.Context(), sqlite.Config{Dir: s.dir, Account: "desk", Keys: k, Sealed: true}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.store.Close() })
@@ -213,8 +219,28 @@ func TestWhatIsNotTaken(t *testing.T) {
 	if _, err := s.take("large", "text/plain", mega); why(err) != upload.Quota {
 		t.Errorf("more than there is room for: %v", err)
 	}
-	if left, err := filepath.Glob(filepath.Join(t.TempDir(), "../*/data/files/new/*")); err != nil || len(left) > 0 {
+	if left, err := filepath.Glob(filepath.Join(s.dir, "files/new/*")); err != nil || len(left) > 0 {
 		t.Errorf("what was not taken has left %v, %v", left, err)
+	}
+}
+
+// Refusing a file that has come whole, of an agent who has gone, leaves neither bytes nor a descriptor.
+func TestRefusingLeavesNothing(t *testing.T) {
+	s := newShelf(t, some)
+	if _, err := s.Take(t.Context(), &upload.Upload{Agent: s.anna + 1, Name: "x", Type: "text/plain", Size: -1}, strings.NewReader("hello")); !errors.Is(err, store.ErrNotFound) {
+		t.Fatalf("a file of nobody: %v", err)
+	}
+	if left, err := filepath.Glob(filepath.Join(s.dir, "files/*/*")); err != nil || len(left) > 0 {
+		t.Errorf("there are %v, %v", left, err)
+	}
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip(err) // only Linux tells
+	}
+	for _, fd := range open {
+		if path, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(path, filepath.Join(s.dir, "files")) {
+			t.Errorf("%s is open", path)
+		}
 	}
 }
 
@@ -243,6 +269,55 @@ func TestScan(t *testing.T) {
 	limits.Scan = []string{"/nonexistent"}
 	if _, err := newShelf(t, limits).take("x", "text/plain", "x"); why(err) != upload.Later {
 		t.Errorf("without the program: %v", err)
+	}
+}
+
+// Whoever hangs up while the program looks at the file has not made it fail: no operator need look for why.
+func TestHangingUpIsNoFaultOfTheScan(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "looking")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	looking, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer looking.Close()
+	limits := some
+	limits.Scan = []string{"/bin/sh", "-c", "echo >" + path + "; exec sleep 60"}
+	s := newShelf(t, limits)
+	var said bytes.Buffer
+	s.Log = slog.New(slog.NewTextHandler(&said, nil))
+	put, _, err := s.Slot(s.anna, "x.txt", "text/plain", 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, "PUT", put, strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := s.server.Client().Do(r)
+		ended <- err
+	}()
+	if err := looking.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := looking.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	hangUp()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it is answered: %v", err)
+	}
+	s.server.Close() // waits for who is served
+	if said.Len() > 0 {
+		t.Errorf("the log says %s", &said)
+	}
+	if n, err := s.store.FilesSize(t.Context(), 0); err != nil || n != 0 {
+		t.Errorf("%d bytes have come, %v", n, err)
 	}
 }
 
