@@ -239,7 +239,11 @@ func (p *support) signalled(sig contact.Signal) {
 		switch sig.What {
 		case contact.Composing, contact.Paused:
 			if sig.By == desk.Visitor && c.State.Open() {
-				g.hear(im.AppendChatState(nil, p.full(c), g.bare, string(sig.What)))
+				state := string(contact.Composing)
+				if sig.What == contact.Paused {
+					state = "active" // what was written is sent, or taken away: "paused" would be shown on (XEP-0085 §2)
+				}
+				g.hear(im.AppendChatState(nil, p.full(c), g.bare, state))
 			}
 		case contact.Here, contact.Away:
 			p.present(g, sig.Contact)
