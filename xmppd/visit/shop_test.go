@@ -27,6 +27,7 @@ import (
 	"parley.im/parley/store/sqlite"
 	"parley.im/parley/xmppd/contact"
 	"parley.im/parley/xmppd/desk"
+	"parley.im/parley/xmppd/upload"
 	"parley.im/parley/xmppd/visit"
 )
 
@@ -42,6 +43,7 @@ type shop struct {
 	settings desk.Settings
 	look     visit.Look
 	mail     visit.Mail
+	takes    *upload.Limits // what files are taken; nil is none
 	now      func() time.Time
 	brief    time.Duration // what net/http gives a request, and an answer; 0 is all time
 	http2    bool
@@ -52,6 +54,7 @@ type shop struct {
 	contacts *contact.Contacts
 	server   *visit.Server
 	bans     *contact.Bans
+	files    *upload.Files
 	https    *httptest.Server
 	stop     func()
 
@@ -108,7 +111,12 @@ func (s *shop) start() {
 	})
 	s.bans, err = contact.OpenBans(ctx, st, s.now)
 	s.must(err)
-	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Look: s.look, Bans: s.bans}))
+	if s.takes != nil {
+		s.files, err = upload.New(ctx, upload.Config{ID: "desk", Store: st, Limits: *s.takes, Now: s.now, Log: log,
+			Origin: func() string { return "https://files.example" }})
+		s.must(err)
+	}
+	s.must(s.server.Add(ctx, visit.Account{ID: "desk", Domain: "desk.example", Store: st, Contacts: s.contacts, Look: s.look, Bans: s.bans, Files: s.files}))
 	s.https = httptest.NewUnstartedServer(s.server)
 	s.https.Config.ErrorLog = slog.NewLogLogger(log.Handler(), slog.LevelDebug)
 	s.https.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
@@ -179,14 +187,15 @@ func (s *shop) comesFrom(addr string) {
 	s.from = netip.MustParseAddr(addr)
 }
 
-// says is what an agent writes.
-func (s *shop) says(agent, address, id, text string) (*desk.Change, error) {
+// says is what an agent writes, with further elements.
+func (s *shop) says(agent, address, id, text string, with ...string) (*desk.Change, error) {
 	c, err := s.contacts.ByAddress(address)
 	if err != nil {
 		return nil, err
 	}
 	m := s.contacts.Text(c, desk.Agents, id, text, s.now())
 	m.From, m.To = agent+"@desk.example/phone", c.Address+"@visitors.desk.example"
+	m.Inner = append(m.Inner, strings.Join(with, "")...)
 	return contact.Wait(func(done desk.Done) {
 		s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents[agent], Body: m}, done)
 	})
@@ -205,6 +214,13 @@ func (s *shop) passes(d time.Duration) { s.passed.Store(int64(d)) }
 func (s *shop) say(agent, address, id, text string) {
 	s.t.Helper()
 	_, err := s.says(agent, address, id, text)
+	s.must(err)
+}
+
+// corrects has her say something else than before.
+func (s *shop) corrects(agent, address, id, text string) {
+	s.t.Helper()
+	_, err := s.says(agent, address, newID(), text, "<replace xmlns='urn:xmpp:message-correct:0' id='"+id+"'/>")
 	s.must(err)
 }
 
@@ -308,6 +324,7 @@ type frame struct {
 	From                     struct{ Kind, Name, Avatar string }
 	Contact                  visit.Contact
 	Position, Wait           int
+	File                     struct{ ID, Name string }
 }
 
 // A client speaks the protocol over a WebSocket.

@@ -78,11 +78,7 @@ func TestTranscript(t *testing.T) {
 	s.must(err)
 	_, err = contact.Wait(func(done desk.Done) { s.contacts.Note(c.ID, desk.Agents, s.agents["anna"], "a secret", done) })
 	s.must(err)
-	m := s.contacts.Text(c, desk.Agents, "a2", "Eccoli", s.now())
-	m.From, m.To = "anna@desk.example/phone", c.Address+"@visitors.desk.example"
-	m.Inner = append(m.Inner, "<replace xmlns='urn:xmpp:message-correct:0' id='a1'/>"...)
-	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
-	s.must(err)
+	s.corrects("anna", address, "a1", "Eccoli")
 	_, err = contact.Wait(func(done desk.Done) {
 		s.contacts.BotSays(c.ID, desk.Said{Body: s.contacts.Text(c, desk.Bot, "b1", "Ciao", s.now())}, done)
 	})
@@ -191,12 +187,7 @@ func TestTranscriptsForOthers(t *testing.T) {
 		}
 	}
 	// What an agent has noted is not what the visitor has given.
-	is, err := s.contacts.ByAddress(leo.Contact.ID)
-	s.must(err)
-	_, err = contact.Wait(func(done desk.Done) {
-		s.contacts.Set(is.ID, desk.Agents, s.agents["anna"], "fields", func(c *desk.Contact) { c.Fields = map[string]string{"email": "anna@elsewhere.example"} }, done)
-	})
-	s.must(err)
+	s.noted(leo.Contact.ID, "anna@elsewhere.example")
 	if err := s.server.SendTranscript(t.Context(), "desk", leo.Contact.ID, s.agents["anna"]); err == nil {
 		t.Error("an agent has it sent to herself")
 	}
@@ -279,5 +270,76 @@ func TestTranscriptsAllowed(t *testing.T) {
 				t.Errorf("the mail is %+v", m)
 			}
 		}
+	}
+}
+
+// noted has anna note where a visitor gets mail.
+func (s *shop) noted(address, email string) {
+	s.t.Helper()
+	is, err := s.contacts.ByAddress(address)
+	s.must(err)
+	_, err = contact.Wait(func(done desk.Done) {
+		s.contacts.Set(is.ID, desk.Agents, s.agents["anna"], "fields", func(c *desk.Contact) { c.Fields = map[string]string{"email": email} }, done)
+	})
+	s.must(err)
+}
+
+// What the account allows is changed while the server runs: what it allows now is what counts, for whoever asks.
+func TestTranscriptsAllowedMeanwhile(t *testing.T) {
+	for before, now := range map[string]string{"any": "known", "known": "any"} {
+		var box *postbox.Box
+		s := newShop(t, mailing(before, &box))
+		leo := s.answered(J{"text": "Hello"})
+		s.noted(leo.Contact.ID, "leo@home.example")
+		look := s.look
+		look.Transcript = now
+		s.server.Show("desk", look)
+		err := s.server.SendTranscript(t.Context(), "desk", leo.Contact.ID, s.agents["anna"])
+		r := s.transcript(leo, "leo@home.example")
+		if now == "known" {
+			if err == nil || r.Code != "address" || box.Waiting() != 0 {
+				t.Errorf("to any address before, to known ones now: %v, %s, %d mails", err, r.Body, box.Waiting())
+			}
+			continue
+		}
+		if err != nil || r.Status != http.StatusNoContent {
+			t.Errorf("to known addresses before, to any now: %v, %s", err, r.Body)
+			continue
+		}
+		for range 2 {
+			if m := box.Next(); m.To[0] != "leo@home.example" {
+				t.Errorf("the mail goes to %v", m.To)
+			}
+		}
+	}
+}
+
+// A link is in no mail, since it gives the file to whoever has it: not that of a message that was corrected to one, either.
+func TestTranscriptNamesFiles(t *testing.T) {
+	var box *postbox.Box
+	s := newShop(t, stopped, mailing("known", &box), taking)
+	is := s.answered(J{"text": "The bill?", "fields": J{"mail": "mia@home.example"}})
+	address, mia := is.Contact.ID, s.comes(is.Token, 0)
+	s.say("anna", address, "a1", "wait")
+	bill := s.file(address, "bill.txt")
+	s.corrects("anna", address, "a1", s.files.Link(&bill))
+	f := mia.next()
+	for f.Type != "corrected" {
+		f = mia.next()
+	}
+	if f.File.ID != bill.ID || f.File.Name != "bill.txt" {
+		t.Errorf("the page sees %+v", f)
+	}
+	plan := s.file(address, "plan.txt")
+	s.say("anna", address, "a2", s.files.Link(&plan))
+	s.corrects("anna", address, "a2", "not this one")
+	s.say("anna", address, "a3", s.files.Link(&plan))
+	if r := s.transcript(is, ""); r.Status != http.StatusNoContent {
+		t.Fatalf("%d %s", r.Status, r.Body)
+	}
+	got := box.Next().Text
+	if strings.Contains(got, "https://") || !strings.Contains(got, " Anna: [bill.txt] (corrected)\n") ||
+		!strings.Contains(got, " Anna: not this one (corrected)\n") || !strings.Contains(got, " Anna: [plan.txt]\n") {
+		t.Errorf("the mail says\n%s", got)
 	}
 }

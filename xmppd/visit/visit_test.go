@@ -155,15 +155,11 @@ func TestWhoSaysWhat(t *testing.T) {
 	first := mia.until("message")
 	c, err := s.contacts.ByAddress(is.Contact.ID)
 	s.must(err)
-	m := s.contacts.Text(c, desk.Agents, "a2", "Yes?", s.now())
-	m.From = "anna@desk.example/phone"
-	m.Inner = append(m.Inner, "<replace xmlns='urn:xmpp:message-correct:0' id='a1'/>"...)
-	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
-	s.must(err)
+	s.corrects("anna", is.Contact.ID, "a1", "Yes?")
 	if f := mia.until("corrected"); f.ID != first.ID || f.Text != "Yes?" || f.From.Kind != "agent" || f.From.Name != "Anna" || f.Seq <= first.Seq {
 		t.Errorf("the correction is %+v", f)
 	}
-	m = s.contacts.Text(c, desk.Agents, "a3", "", s.now()) // no words, as a client's sign of the moment
+	m := s.contacts.Text(c, desk.Agents, "a3", "", s.now()) // no words, as a client's sign of the moment
 	m.From, m.Inner = "anna@desk.example/phone", []byte("<x xmlns='urn:x'/>")
 	_, err = contact.Wait(func(done desk.Done) { s.contacts.AgentSays(c.ID, desk.Said{Agent: s.agents["anna"], Body: m}, done) })
 	s.must(err)
