@@ -39,10 +39,23 @@ func TestNoRoomToWrite(t *testing.T) {
 // The same on a file system that is full.
 func TestFullFileSystem(t *testing.T) {
 	t.Parallel()
-	disk := t.TempDir()
+	disk := smallDisk(t, "TestNoRoomToWrite")
+	d := serveFull(t, t.TempDir(), disk)
+	filler := filepath.Join(disk, "filler")
+	survive(t, d, func() { fill(t, filler) }, func() {
+		if err := os.Remove(filler); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// smallDisk is a file system of 8 MiB. Where there can be none, another test proves most of the same.
+func smallDisk(t *testing.T, other string) (disk string) {
+	t.Helper()
+	disk = t.TempDir()
 	switch err := unix.Mount("none", disk, "tmpfs", 0, "size=8m"); {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
-		t.Skip("only root may mount a small file system to fill; TestNoRoomToWrite proves most of the same")
+		t.Skip("only root may mount a small file system to fill; " + other + " proves most of the same")
 	case err != nil:
 		t.Fatal(err)
 	}
@@ -52,13 +65,7 @@ func TestFullFileSystem(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	d := serveFull(t, t.TempDir(), disk)
-	filler := filepath.Join(disk, "filler")
-	survive(t, d, func() { fill(t, filler) }, func() {
-		if err := os.Remove(filler); err != nil {
-			t.Fatal(err)
-		}
-	})
+	return disk
 }
 
 // fill makes a file that takes all the room there is, to the last byte.

@@ -100,8 +100,10 @@ func orConflict(err error) error {
 
 // full says that there is no room, if that is why.
 func full(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("%w: %w", store.ErrFull, err)
+	for _, why := range []error{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG, syscall.EROFS} {
+		if errors.Is(err, why) {
+			return fmt.Errorf("%w: %w", store.ErrFull, err)
+		}
 	}
 	return err
 }

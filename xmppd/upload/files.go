@@ -121,7 +121,16 @@ type Upload struct {
 func NewID() string { return strings.ToLower(rand.Text()) }
 
 // Take takes a file, once it was looked at. An error that is no Refusal is the store's.
-func (f *Files) Take(ctx context.Context, u *Upload, r io.Reader) (is store.File, err error) {
+func (f *Files) Take(ctx context.Context, u *Upload, r io.Reader) (store.File, error) {
+	is, err := f.take(ctx, u, r)
+	if errors.Is(err, store.ErrFull) { // which messages, being small, may not find out
+		f.Log.Error("there is no room for a file", "err", err)
+		err = refuse(Later, "there is no room for this file now; try again later")
+	}
+	return is, err
+}
+
+func (f *Files) take(ctx context.Context, u *Upload, r io.Reader) (is store.File, err error) {
 	if err := f.Check(u.Type, u.Size); err != nil {
 		return is, err
 	}
