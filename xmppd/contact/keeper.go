@@ -86,30 +86,16 @@ func (k *Contacts) batch(ch *desk.Change, conv store.Conversation) (*store.Batch
 	}
 	for _, a := range before {
 		if !slices.Contains(after, a) {
-			b.Contact.Stop = append(b.Contact.Stop, a)
+			b.Contact.Hide = append(b.Contact.Hide, a)
 		}
-	}
-	if c.State == desk.Finalized {
-		b.Contact.Hide = had(c)
 	}
 	return b, nil
 }
 
-// readers are the agents in whose archives a contact goes on: who have it, or were invited.
+// readers are the agents in whose archives a contact is: who have it, or were invited, and who writes it up. Finalized, it is in none.
 func readers(c *desk.Contact) (list []store.AgentID) {
 	if c.State.Owned() || c.State == desk.Closed && c.Owner != 0 {
 		list = append(list, c.Owner)
 	}
 	return append(list, c.Guests...)
-}
-
-// had are all who ever had it, and who are in it as guests.
-func had(c *desk.Contact) (list []store.AgentID) {
-	list = slices.Clone(c.Guests)
-	for _, leg := range c.Legs {
-		if !slices.Contains(list, leg.Agent) {
-			list = append(list, leg.Agent)
-		}
-	}
-	return list
 }
