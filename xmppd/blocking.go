@@ -87,6 +87,9 @@ func (s *Session) blocking(st *wire.Stanza, c *wire.Child, set bool) {
 		return
 	}
 	s.meetings(p)
+	if name == "block" {
+		s.agent.quits()
+	}
 }
 
 // A parting is a change of a block list, and the agent's devices when it came into force.

@@ -105,7 +105,7 @@ func (p *support) changed(ch *desk.Change) {
 	}
 	if ch.Is != ch.Was {
 		for _, id := range after {
-			if g := p.account.byID(id); g != nil {
+			if g := p.account.byID(id); g != nil && !p.unwanted(ch, g) {
 				g.showContact(p.shownTo(id, ch.Is))
 			}
 		}
@@ -114,6 +114,10 @@ func (p *support) changed(ch *desk.Change) {
 	for _, id := range after {
 		g := p.account.byID(id)
 		if g == nil {
+			continue
+		}
+		if p.unwanted(ch, g) {
+			p.contacts.Decline(ch.Is.ID, id, "blocked", nil)
 			continue
 		}
 		if offered(ch, id) {
@@ -138,6 +142,11 @@ func (p *support) changed(ch *desk.Change) {
 // offered says whether the agent is asked with this change, and was not before.
 func offered(ch *desk.Change, id store.AgentID) bool {
 	return ch.Is.OfferedTo(id) && (ch.Was == nil || !ch.Was.OfferedTo(id))
+}
+
+// unwanted says whether the agent is asked now to take a visitor whom she has blocked (XEP-0191): she hears nothing of it.
+func (p *support) unwanted(ch *desk.Change, g *agent) bool {
+	return offered(ch, g.id) && g.blocks(p.jid(ch.Is))
 }
 
 // farewell tells an agent who sees the contact no more why.

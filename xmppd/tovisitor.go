@@ -277,7 +277,7 @@ func (s *Session) presenceToVisitor(st *wire.Stanza) {
 		s.push(item{data: wire.AppendClose(b, wire.Presence), stanza: true})
 		s.kick()
 	case "unsubscribe":
-		s.passOn(c)
+		p.passOn(c, s.agent)
 	case "probe":
 		if shown := s.agent.visitors.Load().find(p.jid(c)); shown != nil {
 			s.push(item{data: shown.presence, stanza: true})
@@ -295,31 +295,53 @@ func (s *Session) rosterVisitor(set *im.RosterSet) error {
 	case !set.Remove:
 		return wire.StanzaError{Condition: wire.NotAllowed, Text: "the server names and groups visitors"}
 	}
-	c, err := s.agent.account.support.contacts.Contact(shown.id)
+	p := s.agent.account.support
+	c, err := p.contacts.Contact(shown.id)
 	if err != nil {
 		return errGoneVisitor
 	}
-	s.passOn(c)
+	p.passOn(c, s.agent)
 	return nil
 }
 
 // passOn is what removing a contact means: an offer is declined, a guest leaves, there is nothing more to say about
 // what is over, and whose it is is asked whether she wants to.
-func (s *Session) passOn(c *desk.Contact) {
-	p, id := s.agent.account.support, s.agent.id
+func (p *support) passOn(c *desk.Contact, g *agent) {
+	id := g.id
 	switch {
 	case c.OfferedTo(id):
 		p.contacts.Decline(c.ID, id, "removed", nil)
 	case c.State.Owned() && c.Owner == id:
-		s.agent.hear(p.says(c, s.agent, "You still have this chat. !leave gives it to another agent, !close ends it."))
-		s.agent.again(p.jid(c))
+		g.hear(p.says(c, g, "You still have this chat. !leave gives it to another agent, !close ends it."))
+		g.again(p.jid(c))
 	case c.With(id):
 		p.contacts.Leave(c.ID, id, nil)
 	case c.State == desk.Closed && c.Owner == id:
 		p.contacts.Finish(c.ID, id, nil)
 	case p.watches(c, id):
-		s.agent.hear(p.says(c, s.agent, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
-		s.agent.again(p.jid(c))
+		g.hear(p.says(c, g, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
+		g.again(p.jid(c))
+	}
+}
+
+// quits leaves the chats with visitors whom the agent has blocked: others are asked to take them, so that nobody writes to
+// someone who does not hear it.
+func (g *agent) quits() {
+	shown := g.visitors.Load()
+	if shown == nil {
+		return
+	}
+	p := g.account.support
+	for _, v := range shown.list {
+		c, err := p.contacts.Contact(v.id)
+		if err != nil || !g.blocks(v.jid) {
+			continue
+		}
+		if c.State.Owned() && c.Owner == g.id {
+			p.contacts.Leave(c.ID, g.id, nil)
+		} else {
+			p.passOn(c, g)
+		}
 	}
 }
 

@@ -30,6 +30,7 @@ var contactShown = []struct {
 	{"corrections", []string{"92-handed-over"}, nil},
 	{"a chat that is handed over", []string{"92-handed-over"}, []string{"TestClientsAnswerVisitor"}},
 	{"who may read it in the archive", []string{"111-who-may-read", "110-a-supervisor"}, nil},
+	{"who is blocked", []string{"112-blocked"}, nil},
 	{"what a client has encrypted", []string{"96-in-the-list"}, nil},
 	{"colleagues, and several agents in one chat", []string{"65-colleagues-renamed", "92-handed-over"}, nil},
 	{"supervisors read along, whisper and take over", []string{"110-a-supervisor"}, []string{"TestSupervisorReadsAlong"}},
