@@ -28,12 +28,13 @@ import (
 
 // A visitor in a real browser is answered by two real clients at once, slixmpp and Profanity: one of them has the
 // chat, the other hears so. It is handed over with a note, over a kill of the server, and another of the client and
-// of the browser; it is closed and rated. Whoever asks later is told all of it, and nobody else.
+// of the browser; each of them sends the visitor a file and gets one; it is closed and rated. Whoever asks later is told all of it,
+// and nobody else.
 func TestClientsAnswerVisitor(t *testing.T) {
 	t.Parallel()
 	const python = "/usr/bin/python3" // Debian's, for which the packages are
-	if err := exec.Command(python, "-c", "import slixmpp, pexpect, shutil; exit(not shutil.which('profanity'))").Run(); err != nil {
-		const why = "clients are not here; on Debian: apt-get install python3-slixmpp python3-pexpect profanity"
+	if err := exec.Command(python, "-c", "import slixmpp, aiohttp, pexpect, shutil; exit(not shutil.which('profanity'))").Run(); err != nil {
+		const why = "clients are not here; on Debian: apt-get install python3-slixmpp python3-aiohttp python3-pexpect profanity"
 		if os.Getenv("CI") != "" {
 			t.Fatal(why)
 		}
@@ -45,11 +46,13 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	}))
 	_, port, _ := net.SplitHostPort(page.Listener.Addr().String())
 	shop, addrs := "https://localhost:"+port, freeAddresses(t, 2)
+	_, https, _ := net.SplitHostPort(addrs[0])
 	browser := chromium.Start(t, "--host-resolver-rules=MAP desk.example:443 "+addrs[0])
 	page.StartTLS()
 	t.Cleanup(page.Close)
 	dir, config := quickstarted(t, "-set", "account.desk.visitors=true", "-set", "account.desk.widget.sites=['"+shop+"']",
-		"-set", `webhook.allow=["127.0.0.0/8"]`, "-starttls", "", "-tls", addrs[1], "-https", addrs[0], "desk.example")
+		"-set", `webhook.allow=["127.0.0.0/8"]`, "-set", "hosts.files='https://localhost:"+https+"'", "-starttls", "", "-tls", addrs[1], "-https", addrs[0], "desk.example")
+	alsoFor(t, dir, "localhost") // which clients find
 	must(t, "anna@desk.example\tcorrect horse 42\nbob@desk.example\tcorrect horse 42\n", "agent", "import", "-config", config)
 	events, roots := receiveAll(t, config)
 	d := startDaemon(t, dir, "SSL_CERT_FILE="+roots)
@@ -104,6 +107,31 @@ func TestClientsAnswerVisitor(t *testing.T) {
 			bob.order(map[string]any{"type": "/msg " + address + " " + text})
 		}
 	}
+	// Whoever has the chat sends a file, and gets the visitor's.
+	sendFiles := func(who string) {
+		kind := map[string]string{"anna": "pdf", "bob": "png"}[who]
+		sent, got := makeFile(t, m, who, kind), makeFile(t, m, "the visitor's to "+who, "png")
+		if who == "anna" {
+			anna.order(map[string]any{"to": address, "file": sent.path})
+		} else {
+			bob.order(map[string]any{"type": "/sendfile " + sent.path})
+		}
+		pageGets(t, p, sent)
+		chosenFile(p, got)
+		pageGets(t, p, got)
+		if who == "bob" { // who is shown the link; a screen breaks it somewhere
+			bob.sees("https://localhost:" + https + "/files/desk/")
+			return
+		}
+		said := anna.until("the visitor's file", func(s map[string]any) bool { return strings.HasSuffix(fmt.Sprint(s["url"]), "/"+got.name) })
+		if said["body"] != said["url"] {
+			t.Errorf("Anna is shown %s, with the link %s", said["body"], said["url"])
+		}
+		anna.order(map[string]any{"get": said["url"]})
+		if is := anna.until("what the link leads to", func(s map[string]any) bool { return s["got"] == said["url"] }); is["sum"] != got.sum {
+			t.Errorf("Anna gets %v, want %s", is, got.sum)
+		}
+	}
 	typing := func() { // slixmpp's, since this Profanity says nothing of it
 		anna.order(map[string]any{"to": address, "state": "composing"})
 		p.Shows("is writing")
@@ -115,6 +143,7 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	if owner == "anna" {
 		typing()
 	}
+	sendFiles(owner)
 
 	// It goes to the other one, with a note; before that the server is killed.
 	note := m.make(spoken, "note")
@@ -143,6 +172,7 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	if loser == "anna" {
 		typing()
 	}
+	sendFiles(loser)
 
 	// The browser is closed and opened again: it is the same conversation.
 	p.Visit(shop + "/next")
@@ -157,7 +187,7 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	} else {
 		bob.sees(thanks)
 	}
-	if got := p.In("[...document.querySelectorAll('#log .text')].map(e => e.firstChild.data).join('|')"); got != strings.Join([]string{question, texts[owner], taken, thanks}, "|") {
+	if got := p.In("[...document.querySelectorAll('#log .text:not(:has(.file))')].map(e => e.firstChild.data).join('|')"); got != strings.Join([]string{question, texts[owner], taken, thanks}, "|") {
 		t.Errorf("the visitor sees %s", got)
 	}
 	say(loser, "!close")
@@ -174,6 +204,9 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	// The receiver has heard of all of it, signed, without a gap.
 	eventually(t, "contact.finalized", func() bool { return events.has("contact.finalized") })
 	events.whole(t)
+	if n := strings.Count(events.all(), `"type":"attachment.created"`); n != 4 {
+		t.Errorf("the receiver has heard of %d files, want 4", n)
+	}
 	shown := must(t, "", "conversation", "show", "-config", config)
 	for _, text := range []string{question, texts[owner], taken, thanks} {
 		if !strings.Contains(shown, text) {
@@ -340,7 +373,7 @@ func receiveAll(t *testing.T, config string) (l *contactEvents, roots string) {
 	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // a killed sender breaks off
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
 	for v, text := range map[any]string{
-		&hooked:  must(t, "", "webhook", "add", "-json", "-account", "desk", "-events", "contact.*,message.*", "-url", "https://localhost:"+port+"/parley", "-config", config),
+		&hooked:  must(t, "", "webhook", "add", "-json", "-account", "desk", "-events", "contact.*,message.*,attachment.*", "-url", "https://localhost:"+port+"/parley", "-config", config),
 		&account: must(t, "", "account", "show", "-json", "-secret", "-config", config, "desk"),
 	} {
 		if err := json.Unmarshal([]byte(text), v); err != nil {

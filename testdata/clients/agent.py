@@ -7,14 +7,17 @@ Usage: agent.py slixmpp|profanity HOST PORT CA JID PASSWORD
 PORT is the one for direct TLS. Orders are read from the standard input, a line of JSON
 each, and what happens is written in the same way; {"here": true} comes first.
 
-slixmpp obeys {"to": JID, "id": ID, "body": TEXT} and {"to": JID, "state": "composing"}, and
-tells each message: {"type", "from", "id", "body", "state", "error", "text"}. profanity obeys
-{"type": TEXT}, which is what its user types, and {"see": TEXT}, which it answers by
-{"saw": TEXT} as soon as that is on the screen. It ends with its input.
+slixmpp obeys {"to": JID, "id": ID, "body": TEXT}, {"to": JID, "state": "composing"},
+{"to": JID, "file": PATH} (XEP-0363) and {"get": URL}, which it answers by {"got": URL, "sum":
+SHA-256}; it tells each message: {"type", "from", "id", "body", "url", "state", "error",
+"text"}. profanity obeys {"type": TEXT}, which is what its user types, and {"see": TEXT}, which
+it answers by {"saw": TEXT} as soon as that is on the screen. It ends with its input.
 """
 
 import asyncio
+import hashlib
 import json
+import os
 import re
 import sys
 import tempfile
@@ -46,15 +49,28 @@ def keyboard(where, ca, jid, password):
             agent.quit()
 
 
+async def place(agent):
+    """Where files are put, which slixmpp 1.8.3 can't find by itself with Python 3.11."""
+    disco = agent["xep_0030"]
+    for jid, _, _ in (await disco.get_items(agent.boundjid.domain))["disco_items"]["items"]:
+        if "urn:xmpp:http:upload:0" in (await disco.get_info(jid))["disco_info"]["features"]:
+            return jid
+    raise LookupError("no place for files")
+
+
 async def library(where, ca, jid, password):
+    from aiohttp import ClientSession
     from slixmpp_talk import Device
 
+    os.environ["SSL_CERT_FILE"] = ca  # for files' links
     agent = Device(jid, "slixmpp", password, ca, "SCRAM-SHA-256")
+    agent.register_plugin("xep_0066")
+    agent.register_plugin("xep_0363")
 
     def message(got):
         xml = got.xml
         error = xml.find("{jabber:client}error")
-        tell(type=got["type"], **{"from": str(got["from"])}, id=got["id"], body=got["body"],
+        tell(type=got["type"], **{"from": str(got["from"])}, id=got["id"], body=got["body"], url=got["oob"]["url"],
              state=next((e.tag.partition("}")[2] for e in xml if e.tag.startswith("{%s}" % STATES)), ""),
              error=error[0].tag.partition("}")[2] if error is not None else "",
              text=error.findtext("{urn:ietf:params:xml:ns:xmpp-stanzas}text") or "" if error is not None else "")
@@ -69,7 +85,15 @@ async def library(where, ca, jid, password):
     await asyncio.get_event_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     while line := await orders.readline():
         order = json.loads(line)
+        if "get" in order:
+            async with ClientSession() as web, web.get(order["get"]) as answer:
+                tell(got=order["get"], sum=hashlib.sha256(await answer.read()).hexdigest())
+            continue
         said = agent.make_message(mto=order["to"], mtype="chat", mbody=order.get("body"))
+        if "file" in order:
+            files = agent["xep_0363"]
+            files.upload_service = files.upload_service or await place(agent)
+            said["body"] = said["oob"]["url"] = await files.upload_file(order["file"])
         if "id" in order:
             said["id"] = order["id"]
         if "state" in order:
