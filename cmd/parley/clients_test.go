@@ -93,7 +93,7 @@ func TestClientsAnswerVisitor(t *testing.T) {
 	loser := map[string]string{"anna": "bob", "bob": "anna"}[owner]
 	p.Shows(texts[owner])
 	if owner == "anna" {
-		bob.sees("another agent took this chat")
+		bob.finds("another agent took this chat; your text was not sent")
 	} else {
 		refused := anna.until("a refusal", func(s map[string]any) bool { return s["id"] == "a1" })
 		if refused["error"] != "conflict" || refused["text"] != "another agent took this chat; your text was not sent" {
@@ -291,6 +291,14 @@ func (c *clientProcess) order(what map[string]any) {
 func (c *clientProcess) sees(text string) {
 	c.t.Helper()
 	c.order(map[string]any{"see": text})
+	c.until(text, func(s map[string]any) bool { return s["saw"] == text })
+}
+
+// finds is sees for what Profanity shows in the chat's window or in its console, depending on what it believes of the
+// visitor's devices.
+func (c *clientProcess) finds(text string) {
+	c.t.Helper()
+	c.order(map[string]any{"find": text})
 	c.until(text, func(s map[string]any) bool { return s["saw"] == text })
 }
 

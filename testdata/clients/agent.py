@@ -11,7 +11,8 @@ slixmpp obeys {"to": JID, "id": ID, "body": TEXT}, {"to": JID, "state": "composi
 {"to": JID, "file": PATH} (XEP-0363) and {"get": URL}, which it answers by {"got": URL, "sum":
 SHA-256}; it tells each message: {"type", "from", "id", "body", "url", "state", "error",
 "text"}. profanity obeys {"type": TEXT}, which is what its user types, and {"see": TEXT}, which
-it answers by {"saw": TEXT} as soon as that is on the screen. It ends with its input.
+it answers by {"saw": TEXT} as soon as that is on the screen; {"find": TEXT} is the same for
+what may be in either of its first two windows. It ends with its input.
 """
 
 import asyncio
@@ -29,6 +30,11 @@ def tell(**what):
     print(json.dumps(what), flush=True)
 
 
+def drawn(text):
+    """A text as it is on a screen: what is longer than a line goes on below, and it is drawn in pieces."""
+    return r"(?:\s|\x1b\[[0-9;?]*[A-Za-z])+".join(re.escape(word) for word in text.split())
+
+
 def keyboard(where, ca, jid, password):
     from profanity_talk import Profanity
 
@@ -42,8 +48,10 @@ def keyboard(where, ca, jid, password):
                     case {"type": text}:
                         agent.type(text)
                     case {"see": text}:
-                        # What is longer than a line goes on below; the screen is drawn in pieces.
-                        agent.sees(r"(?:\s|\x1b\[[0-9;?]*[A-Za-z])+".join(re.escape(word) for word in text.split()))
+                        agent.sees(drawn(text))
+                        tell(saw=text)
+                    case {"find": text}:
+                        agent.finds(drawn(text))
                         tell(saw=text)
         finally:
             agent.quit()

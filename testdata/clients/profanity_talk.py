@@ -63,6 +63,17 @@ class Profanity:
             shown = re.sub(r"\x1b[\[(][0-9;?]*[A-Za-z]", " ", self.child.before or "")
             raise Fault(f"{self.jid}: no {text!r} on the screen ({type(end).__name__}), but:\n{shown}") from None
 
+    def finds(self, text):
+        """Waits until something is in the console or in the window beside it, looking at one after the other."""
+        for window in (1, 2) * 5:
+            self.type(f"/win {window}")
+            try:
+                self.child.expect(text, timeout=PATIENCE / 10)
+            except pexpect.TIMEOUT:
+                continue
+            return self.type("/win 2")
+        self.sees(text)
+
     def type(self, line):
         self.child.send(line + "\r")
 
