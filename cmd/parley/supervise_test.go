@@ -64,7 +64,9 @@ func TestSupervisorReadsAlong(t *testing.T) {
 
 	// Whoever is no supervisor any more reads along no more, from that moment.
 	must(t, "", "agent", "role", "ben@desk.example", "agent", "-config", config)
-	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable" })
+	ben.until("it is gone", func(x *tree) bool {
+		return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable"
+	})
 	ben.send("<message type='chat' to='%s'><body>!takeover</body></message>", at)
 	hears(ben, "This is for supervisors who read along")
 	must(t, "", "agent", "role", "ben@desk.example", "supervisor", "-config", config)
@@ -85,7 +87,9 @@ func TestSupervisorReadsAlong(t *testing.T) {
 	ben.send("<message type='chat' to='parley@desk.example'><body>watch on</body></message>")
 	hears(ben, "All chats are in your list")
 	ben.send("<message type='chat' to='%s'><body>!leave</body></message>", at)
-	ben.until("it is gone", func(x *tree) bool { return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable" })
+	ben.until("it is gone", func(x *tree) bool {
+		return x.name.Local == "presence" && x.attr("from") == at+"/parley" && x.attr("type") == "unavailable"
+	})
 	must(t, "", "agent", "disable", "ben@desk.example", "-config", config)
 	must(t, "", "agent", "enable", "ben@desk.example", "-config", config)
 	anna.until("an offer", func(x *tree) bool { return strings.Contains(x.child("body").text(), "Reply to take it") })

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"sync"
@@ -18,9 +19,10 @@ type courier struct {
 	target Target
 	wake   chan struct{}
 
-	working sync.Mutex // held while it is on its way, and guards what follows; taken before mu
-	has     string     // the manifest that was brought last
-	pruned  time.Time  // when what is too old was looked for
+	working sync.Mutex           // held while it is on its way, and guards what follows; taken before mu
+	has     string               // the manifest that was brought last
+	pruned  time.Time            // when what is too old was looked for
+	files   map[fileKey]struct{} // that people have sent, and are there; nil is unknown
 
 	mu      sync.Mutex       // guards what follows
 	objects map[string]int64 // what is there, with its size; nil is unknown
@@ -87,7 +89,7 @@ func (c *courier) try(ctx context.Context) error {
 	c.mu.Lock()
 	c.failed = err
 	if err != nil {
-		c.objects = nil // who knows what is there
+		c.objects, c.files = nil, nil // who knows what is there
 	}
 	c.mu.Unlock()
 	switch {
@@ -124,6 +126,9 @@ func (c *courier) deliver(ctx context.Context) error {
 			return err
 		}
 		c.delivered(latest)
+		if err := c.bringFiles(ctx, latest); err != nil {
+			return err
+		}
 		if now := c.k.latest(c.kind); now.name == latest.name {
 			return c.prune(ctx, latest)
 		}
@@ -142,14 +147,16 @@ func (c *courier) learn(ctx context.Context) error {
 	defer stop()
 	objects := make(map[string]int64)
 	var newest time.Time
-	err := c.target.List(ctx, "", func(name string, size int64) {
-		objects[name] = size
-		if t, ok := manifestTime(name); ok && t.After(newest) {
-			newest = t
+	for _, kind := range []string{string(Data), string(Keys), string(People), string(settings), "manifests"} {
+		err := c.target.List(ctx, kind+"/", func(name string, size int64) {
+			objects[name] = size
+			if t, ok := manifestTime(name); ok && t.After(newest) {
+				newest = t
+			}
+		})
+		if err != nil {
+			return fmt.Errorf("list what is there: %w", err)
 		}
-	})
-	if err != nil {
-		return fmt.Errorf("list what is there: %w", err)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -213,7 +220,17 @@ func (c *courier) bringPiece(ctx context.Context, p Piece) error {
 	return c.put(ctx, p.Name, f, p.Size)
 }
 
-func (c *courier) put(ctx context.Context, name string, r interface{ Read([]byte) (int, error) }, size int64) error {
+func (c *courier) put(ctx context.Context, name string, r io.Reader, size int64) error {
+	if err := c.send(ctx, name, r, size); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.objects[name] = size
+	return nil
+}
+
+func (c *courier) send(ctx context.Context, name string, r io.Reader, size int64) error {
 	ctx, stop := context.WithTimeoutCause(ctx, putPatience+time.Duration(size/slowest)*time.Second, errSlow)
 	defer stop()
 	if err := c.target.Put(ctx, name, r, size); err != nil {
@@ -222,9 +239,6 @@ func (c *courier) put(ctx context.Context, name string, r interface{ Read([]byte
 		}
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.objects[name] = size
 	return nil
 }
 
@@ -261,6 +275,11 @@ func (c *courier) prune(ctx context.Context, latest *copied) error {
 		c.mu.Lock()
 		delete(c.objects, name)
 		c.mu.Unlock()
+	}
+	if c.kind == Data {
+		if err := c.pruneFiles(ctx, now); err != nil {
+			return err
+		}
 	}
 	c.pruned = now
 	return nil

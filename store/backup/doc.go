@@ -23,6 +23,9 @@
 // is no copy. Names are never used twice. Manifests are signed with a key made of the root
 // key (signature.go), since who can write to a target can also seal to the public keys.
 //
+// Files that people send are no part of that: each is sealed already and never changes, so a
+// courier brings it once, as it is, when the copy that knows it is where it belongs (files.go).
+//
 // For each account data is copied first and then keys, and a restore takes the newest
 // keys: a secret that is missing there was destroyed, and so is what it sealed. Every
 // piece of data also names the conversations that were shredded, and up to which record

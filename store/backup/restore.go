@@ -52,6 +52,8 @@ type AccountReport struct {
 	Time     time.Time // what was kept before is there
 	Newest   int64     // ordinal
 	Shredded int       // conversations that are not, or no more, there
+	// Missing are files that people have sent and that are in no copy, perhaps since they came just before it.
+	Missing int
 	// Locked says that the keys are older than the data: what was said in conversations
 	// that began between cannot be read.
 	Locked bool
@@ -225,8 +227,13 @@ func (r *Restore) account(ctx context.Context, dir string, c, k Chain, from, new
 		return nil, fmt.Errorf("people: %w", err)
 	}
 	a := &AccountReport{ID: c.Account, Time: c.Time, Newest: made.end.Newest, Locked: k.Time.Before(c.Time)}
-	a.Shredded, err = b.run()
-	return a, err
+	if a.Shredded, err = b.run(); err != nil {
+		return a, err
+	}
+	if a.Missing, err = r.files(ctx, dataDir, c.Account); err != nil {
+		return nil, fmt.Errorf("files that people have sent: %w", err)
+	}
+	return a, nil
 }
 
 // people brings an account's people back, if the copy has any, and those who were erased since.

@@ -74,19 +74,24 @@ func (s *spool) save(c *chain) error {
 	for n := range c.known {
 		b.Write(n[:])
 	}
-	w, err := os.CreateTemp(s.path(halfDir), "chain-*")
+	return s.write(s.statePath(c.Kind, c.Account), b.Bytes())
+}
+
+// write keeps a text, whole or not at all.
+func (s *spool) write(path string, text []byte) error {
+	w, err := os.CreateTemp(s.path(halfDir), "text-*")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(w.Name()) // fails once it was renamed
-	_, err = w.Write(b.Bytes())
+	_, err = w.Write(text)
 	if err := errors.Join(err, w.Sync(), w.Close()); err != nil {
 		return err
 	}
-	if err := os.Rename(w.Name(), s.statePath(c.Kind, c.Account)); err != nil {
+	if err := os.Rename(w.Name(), path); err != nil {
 		return err
 	}
-	return conn.SyncDir(s.path(statesDir))
+	return conn.SyncDir(filepath.Dir(path))
 }
 
 // load reads a chain; nil if there is none that can be used.
