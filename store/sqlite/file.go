@@ -407,7 +407,11 @@ func (a *Account) Files(ctx context.Context, of store.ConversationID) ([]store.F
 
 // FilesSize is how many bytes they have.
 func (a *Account) FilesSize(ctx context.Context, of store.ConversationID) (int64, error) {
-	n, err := a.number(ctx, "SELECT coalesce(sum(size), 0) FROM file WHERE conversation = ?1 OR ?1 = 0", int64(of))
+	query, args := "SELECT coalesce(sum(size), 0) FROM file", []any(nil)
+	if of != 0 { // in a query of its own, which an index answers
+		query, args = query+" WHERE conversation = ?", []any{int64(of)}
+	}
+	n, err := a.number(ctx, query, args...)
 	if err != nil {
 		return 0, fmt.Errorf("size of files: %w", err)
 	}

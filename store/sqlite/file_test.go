@@ -114,6 +114,9 @@ func TestFiles(t *testing.T) {
 	if n, err := f.store.FilesSize(t.Context(), c.ID()); err != nil || n != one {
 		t.Errorf("they have %d bytes, %v, want %d", n, err, one)
 	}
+	if n, err := f.store.FilesSize(t.Context(), 0); err != nil || n != one+int64(len(bytesOf("annas2"))+len(bytesOf("bens1"))) {
+		t.Errorf("all have %d bytes, %v", n, err)
+	}
 	f.close()
 	if where := append(found(t, f.dir, "content of"), found(t, f.dir, "annas1.pdf")...); len(where) > 0 {
 		t.Errorf("what was sent is in %v", where)

@@ -100,7 +100,7 @@ func (a *Account) sweepFiles(ctx context.Context) error {
 	return nil
 }
 
-// sentFiles opens all files' rows, and compares what they say with the bytes; whole, it reads those, too.
+// sentFiles opens all files' rows, and reads all of their bytes.
 func (v *verification) sentFiles(ctx context.Context) error {
 	changed := tally{what: "files are not as they were written"}
 	missing := tally{what: "files have no bytes: were they copied with the data?"}
