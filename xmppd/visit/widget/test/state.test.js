@@ -46,6 +46,11 @@ test('a message whose answer was lost is not shown twice', () => {
 test('a correction changes the message', () => {
   const s = after(message(3), {type: 'corrected', seq: 4, id: 'm3', from: {kind: 'agent'}, text: 'new'}, {type: 'corrected', seq: 5, id: 'm3', from: {kind: 'visitor'}, text: 'forged'});
   assert.deepEqual([s.items[0].text, s.items[0].corrected], ['new', true]);
+  // Into a file, and out of one.
+  const file = {id: 'f1', name: 'bill.pdf'}, by = {type: 'corrected', id: 'm3', from: {kind: 'agent'}};
+  const filed = reduce(s, {...by, seq: 6, text: 'https://…', file});
+  assert.deepEqual(filed.items[0].file, file);
+  assert.equal(reduce(filed, {...by, seq: 7, text: 'not this one'}).items[0].file, undefined);
 });
 
 test('what happens to the contact is told in lines', () => {

@@ -81,9 +81,7 @@ export class Log {
     const element = el('li', {class: kind === 'system' ? 'middle' : mine ? 'mine' : 'theirs'}, ...(kind === 'system' ? [body] : [name, body, foot]));
     const time = el('time'), edited = el('span'), state = document.createTextNode(''), picture = el('span');
     foot.append(time, edited);
-    const file = item.file && new FileView(text, plain, () => this.cancel(item));
-    if (file) body.replaceChildren(file.element);
-    let shown, was;
+    let file, shown, was; // file and shown: what is in body
     if (mine) foot.append(picture, el('span', {class: 'sr'}, state));
     return {
       element,
@@ -91,10 +89,12 @@ export class Log {
       change: (s, i, more) => {
         if (kind !== 'system' && !mine) name.classList.toggle('sr', more);
         if (kind === 'agent' && !more) portrait(face, plain(i.from.name), i.from.avatar);
-        if (file && i.file) file.change(i.file, i.part, i.failed);
-        else if (shown !== i.text) {
+        if (i.file) {
+          if (!file) body.replaceChildren((file = new FileView(text, plain, () => this.cancel(item))).element);
+          file.change(i.file, i.part, i.failed);
+        } else if (file || shown !== i.text) {
           body.replaceChildren(...linked(i.text, text.say('newTab')));
-          shown = i.text;
+          [file, shown] = [undefined, i.text];
         }
         time.dateTime = i.at || '';
         set(time, day(i.at) === day(Date.now()) ? text.time(i.at) : text.moment(i.at));

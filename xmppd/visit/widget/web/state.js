@@ -49,7 +49,7 @@ export function reduce(s, e) {
       return {...s, typing: same ? null : s.typing, items: placed(s.items, {seq, id, from, text, file, at, failed: undefined}, true)};
     }
     case 'corrected':
-      return {...s, items: s.items.map((i) => (i.id === e.id && i.from && (!e.from || i.from.kind === e.from.kind) ? {...i, text: e.text, corrected: true} : i))};
+      return {...s, items: s.items.map((i) => (i.id === e.id && i.from && (!e.from || i.from.kind === e.from.kind) ? {...i, text: e.text, file: e.file, corrected: true} : i))};
     case 'error':
       return e.id ? {...s, items: s.items.map((i) => (i.id === e.id ? {...i, failed: e.text || '', final: e.final} : i))} : s;
     case 'state':
