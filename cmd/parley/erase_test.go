@@ -81,7 +81,7 @@ func TestVisitorIsErased(t *testing.T) {
 
 	var erased web.ErasureInfo
 	c.ask("DELETE", path, "", 200, &erased)
-	if erased.Contacts != 2 || len(erased.Remains) != 5 {
+	if erased.Contacts != 2 || len(erased.Remains) != 6 {
 		t.Errorf("erased is %+v", erased)
 	}
 	next("bye")

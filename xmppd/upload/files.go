@@ -39,8 +39,9 @@ type Files struct {
 	Config
 	key []byte // what links are signed with
 
-	mu     sync.Mutex
+	mu     sync.Mutex    // guards what follows
 	coming map[owner]int // files that are on their way
+	places int           // that it has, see Enter
 }
 
 // An owner is who sends files.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"os/exec"
 	"path"
 	"slices"
@@ -119,6 +120,7 @@ func (f *Files) scan(ctx context.Context, r io.Reader) error {
 	}
 	cmd := exec.CommandContext(ctx, f.Limits.Scan[0], f.Limits.Scan[1:]...)
 	cmd.Stdin = r
+	cmd.Env = environment()
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if cmd.ProcessState != nil && cmd.ProcessState.Exited() {
@@ -134,6 +136,17 @@ func (f *Files) scan(ctx context.Context, r io.Reader) error {
 	}
 	f.Log.Error("the program that looks at files failed: no file is taken until it works", "program", f.Limits.Scan[0], "err", err)
 	return refuse(Later, "files can't be looked at now; try again later")
+}
+
+// environment is what the operator's program may know of the server's: it looks at what strangers send, and the server's may hold secrets.
+func environment() []string {
+	list := []string{} // nil would be all of it
+	for _, name := range []string{"PATH", "HOME", "LANG", "TMPDIR", "TZ"} {
+		if value, ok := os.LookupEnv(name); ok {
+			list = append(list, name+"="+value)
+		}
+	}
+	return list
 }
 
 // nameMax is how many characters of a name are kept.

@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/panics"
 )
 
-// uploadsAtOnce is how many files come at a time, those of all accounts.
+// uploadsAtOnce is how many files come at a time, those of all accounts; of one account half as many do, and one always.
 const uploadsAtOnce = 32
 
 // silence is how long a peer may neither send nor take anything of a file.
@@ -22,6 +23,9 @@ const silence = 30 * time.Second
 
 // uploadFor is how long all of a file may take to come.
 const uploadFor = 10 * time.Minute
+
+// CachedFor is how long caches may keep a file, also one that is erased here meanwhile.
+const CachedFor = time.Hour
 
 // A Server gives files to whoever has a link, and takes what agents' clients put.
 type Server struct {
@@ -131,7 +135,7 @@ func (f *Files) give(w http.ResponseWriter, r *http.Request, id string, left tim
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; sandbox")
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin") // the widget shows pictures
-	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(left.Seconds()))+", immutable")
+	h.Set("Cache-Control", "public, max-age="+strconv.Itoa(int(min(left, CachedFor).Seconds()))+", immutable")
 	h.Set("ETag", `"`+id+`"`)
 	http.ServeContent(patient{w, http.NewResponseController(w)}, r, "", is.Made, content)
 }
@@ -172,16 +176,25 @@ func (w *waiting) Read(p []byte) (int, error) {
 	return w.r.Read(p)
 }
 
-var places = make(chan struct{}, uploadsAtOnce)
+// places counts the files that come, those of all accounts.
+var places atomic.Int32
 
-// Enter takes a place for a file that comes; leave gives it back. ok is that there is one.
-func Enter() (leave func(), ok bool) {
-	select {
-	case places <- struct{}{}:
-		return func() { <-places }, true
-	default:
+// Enter takes a place for a file that comes; leave gives it back. ok is that there is one: whatever comes to others, an account
+// has one.
+func (f *Files) Enter() (leave func(), ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.places > 0 && (f.places >= uploadsAtOnce/2 || places.Load() >= uploadsAtOnce) {
 		return nil, false
 	}
+	f.places++
+	places.Add(1)
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.places--
+		places.Add(-1)
+	}, true
 }
 
 // Statuses are those of HTTP for refusals.
@@ -217,7 +230,7 @@ func (s *Server) put(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusUnsupportedMediaType, "This slot is for a file of type "+typ+".")
 		return
 	}
-	leave, ok := Enter()
+	leave, ok := f.Enter()
 	if !ok {
 		w.Header().Set("Retry-After", "30")
 		answer(w, http.StatusServiceUnavailable, "Too many files are coming; try again in a moment.")

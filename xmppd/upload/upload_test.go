@@ -64,7 +64,7 @@ func newShelf(t *testing.T, limits upload.Limits) *shelf {
 	return s
 }
 
-var some = upload.Limits{Size: 1 << 20, Contact: 2 << 20, Total: 3 << 20, Types: []string{"text/plain", "image/*"}, Links: time.Hour}
+var some = upload.Limits{Size: 1 << 20, Contact: 2 << 20, Total: 3 << 20, Types: []string{"text/plain", "image/*"}, Links: 2 * time.Hour}
 
 func (s *shelf) do(method, link, body string, header ...string) (status int, answer string, h http.Header) {
 	s.t.Helper()
@@ -144,9 +144,13 @@ func TestSlotsAndLinks(t *testing.T) {
 	if status, _, _ := s.do("PUT", later, "hello"); status != http.StatusForbidden {
 		t.Errorf("a slot of five minutes ago: %d", status)
 	}
-	s.now = s.now.Add(55 * time.Minute)
+	s.now = s.now.Add(85 * time.Minute)
+	if _, _, h := s.do("GET", get, ""); h.Get("Cache-Control") != "public, max-age=1800, immutable" {
+		t.Errorf("half an hour before it ends caches may keep it: %v", h)
+	}
+	s.now = s.now.Add(30 * time.Minute)
 	if status, _, _ := s.do("GET", get, ""); status != http.StatusGone {
-		t.Errorf("a link of an hour ago: %d", status)
+		t.Errorf("a link of two hours ago: %d", status)
 	}
 }
 
@@ -244,16 +248,47 @@ func TestRefusingLeavesNothing(t *testing.T) {
 	}
 }
 
+// However many files come to one account, or to some, each other one has a place for one.
+func TestPlaces(t *testing.T) {
+	var shelves [3]*shelf
+	var got [3]int
+	for i := range shelves {
+		shelves[i] = newShelf(t, some)
+		for leave, ok := shelves[i].Enter(); ok; leave, ok = shelves[i].Enter() {
+			got[i]++
+			t.Cleanup(leave)
+		}
+	}
+	if got != [3]int{16, 16, 1} {
+		t.Errorf("they have %d places", got)
+	}
+}
+
+// A place that was left is there again.
+func TestPlacesComeBack(t *testing.T) {
+	s := newShelf(t, some)
+	for range 100 {
+		leave, ok := s.Enter()
+		if !ok {
+			t.Fatal("there is no place")
+		}
+		leave()
+	}
+}
+
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("the line is dead") }
 
 // The operator's program reads each file; only what it lets in comes in.
 func TestScan(t *testing.T) {
+	t.Setenv("PARLEY_SECRET", "for the server alone")
 	for script, want := range map[string]upload.Why{
 		`grep -q GOOD`:                "",
 		`! grep -q BAD`:               upload.Harmful,
 		`exit 0`:                      "", // it need not read
+		`! env | grep -q SECRET`:      "",
+		`test -n "$PATH"`:             "",
 		`exit 2`:                      upload.Later,
 		`kill -9 $$`:                  upload.Later,
 		`cat >/dev/null; nosuchthing`: upload.Later,

@@ -38,7 +38,7 @@ func (a *account) upload(w http.ResponseWriter, r *http.Request) error {
 	if err := a.server.crowd.mayAsk(contact.Network(a.server.cfg.ClientAddr(r)), a.server.cfg.Now()); err != nil {
 		return err
 	}
-	leave, ok := upload.Enter()
+	leave, ok := a.Files.Enter()
 	if !ok {
 		return errCrowd
 	}

@@ -10,6 +10,7 @@ import (
 	"parley.im/parley/store/audit"
 	"parley.im/parley/store/people"
 	"parley.im/parley/xmppd/contact"
+	"parley.im/parley/xmppd/upload"
 )
 
 // A VisitorInfo is a visitor: who a shop says that it is, if one does, and what there is of theirs.
@@ -34,7 +35,7 @@ type ErasureInfo struct {
 
 // A Remaining is something that an erasure does not reach, or not at once.
 type Remaining struct {
-	What  string    `json:"what" enum:"bans,audit,copies,webhooks,clients,mail"`
+	What  string    `json:"what" enum:"bans,audit,caches,copies,webhooks,clients,mail"`
 	Text  string    `json:"text"`
 	Until time.Time `json:"until,omitzero" doc:"Until when, if that is known."`
 }
@@ -146,6 +147,7 @@ func (a *API) remains(c *caller) []Remaining {
 		{What: "webhooks", Text: "what webhooks have told of them is their receivers' to erase, who are told by visitor.erased"},
 		{What: "clients", Text: "what agents' Jabber clients have logged of it is on their devices"},
 		{What: "mail", Text: "transcripts that were mailed are with whoever got them"},
+		{What: "caches", Text: "files that were sent may be in browsers and in caches between for an hour", Until: a.now().Add(upload.CachedFor).UTC()},
 		{What: "bans", Text: "bans hold until they end, as keyed hashes from which nobody can be read"},
 	}
 	if until := a.inst.CopiesUntil(); !until.IsZero() {
