@@ -72,6 +72,7 @@ var documents = []document{
 	{"RFC 9239", "Updates to ECMAScript media types", "2022", cited, "", "what the widget is made of"},
 	{"RFC 9266", "Channel bindings for TLS 1.3", "2022", complete, "0.1", ""},
 	{"RFC 9457", "Problem details for HTTP APIs", "2023", complete, "0.1", "what the REST API refuses"},
+	{"RFC 9649", "WebP image format", "2024", cited, "", "what agents' pictures tell"},
 
 	{"XEP-0004", "Data Forms", "2.13.2", cited, "", "as the archive's queries use them"},
 	{"XEP-0012", "Last Activity", "2.0", complete, "0.1", "`service-unavailable` where its text has `forbidden`, so that nobody learns who exists"},

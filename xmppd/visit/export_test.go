@@ -27,3 +27,6 @@ func Parse(data []byte) (kind, id, text string, err error) {
 	f, err := parse(data)
 	return f.Type, f.ID, f.Text, err
 }
+
+// Untold is untold.
+func Untold(photo []byte) (is []byte, kind string) { return untold(photo) }

@@ -110,39 +110,10 @@ func (a *account) card(ctx context.Context, agent store.AgentID) (c card, err er
 		return nil
 	})
 	if photo, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(c.Photo.Bin), "")); err == nil && len(photo) <= photoMax {
-		// What the bytes are counts, not what the card says that they are.
-		switch kind := http.DetectContentType(photo); kind {
-		case "image/png", "image/gif", "image/webp":
-			c.photo, c.kind = photo, kind
-		case "image/jpeg":
-			c.photo, c.kind = untold(photo), kind
-		}
+		c.photo, c.kind = untold(photo)
 	}
 	c.Photo.Bin = ""
 	return c, err
-}
-
-// untold is a JPEG picture without what cameras write about it, such as where it was taken (ITU-T T.81 §B.1.1.4,
-// §B.2.4): of what applications add only what colours are stays. One that is not made as it should be is none.
-func untold(photo []byte) []byte {
-	out, rest := slices.Clone(photo[:2]), photo[2:]
-	for {
-		if len(rest) < 4 || rest[0] != 0xff {
-			return nil
-		}
-		marker, size := rest[1], 2+int(binary.BigEndian.Uint16(rest[2:]))
-		if marker == 0xda { // the picture itself
-			return append(out, rest...)
-		}
-		if size < 4 || size > len(rest) {
-			return nil
-		}
-		application, comment := marker >= 0xe0 && marker <= 0xef, marker == 0xfe
-		if !comment && (!application || marker == 0xe0 || marker == 0xe2 || marker == 0xee) { // JFIF, ICC, Adobe
-			out = append(out, rest[:size]...)
-		}
-		rest = rest[size:]
-	}
 }
 
 // pictureHash is how much of a picture's hash its name has, in bytes.
