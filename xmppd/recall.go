@@ -42,7 +42,7 @@ func (p *support) recall(ch *desk.Change, id store.AgentID) {
 	if len(ch.Was.Legs) == 0 {
 		question = ch.Was.Question // which the offer has begun with
 	}
-	p.account.server.wg.Go(func() {
+	p.account.server.aside(func() { // or not at all, where the server ends
 		ctx, cancel := context.WithTimeout(context.Background(), storeWait)
 		defer cancel()
 		if err := p.recalled(ctx, g, page, question); err != nil {

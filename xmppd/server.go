@@ -240,6 +240,18 @@ func (s *Server) greet(conn net.Conn, l *Port, release func()) {
 	s.wg.Go(func() { session.run(n.epoch) })
 }
 
+// aside runs f beside what goes on; Shutdown waits for it. ok is that it does: once the server ends nothing begins any more that is
+// not a session's, since Shutdown may have waited for the last already.
+func (s *Server) aside(f func()) (ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing.Load() {
+		return false
+	}
+	s.wg.Go(f)
+	return true
+}
+
 func (s *Server) drop(conn net.Conn) {
 	s.mu.Lock()
 	delete(s.conns, conn)
