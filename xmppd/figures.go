@@ -31,7 +31,7 @@ func (o *order) stats() (string, error) {
 	today := settings.Hours.Today(time.Now())
 	err := k.Each(ctx, store.ContactQuery{Owner: o.agent.id, Since: today, Max: statsMost}, func(c *desk.Contact) {
 		had++
-		waited += c.Accepted.Sub(c.Created)
+		waited += c.Waited
 		if c.Outcome == desk.Successful {
 			well++
 		}
@@ -43,7 +43,11 @@ func (o *order) stats() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	text := fmt.Sprintf("Your chats since %s: %d; successful: %d", today.Format("15:04 MST"), had, well)
+	most := ""
+	if had == statsMost {
+		most = " or more, of which the newest are counted"
+	}
+	text := fmt.Sprintf("Your chats since %s: %d%s; successful: %d", today.Format("15:04 MST"), had, most, well)
 	if had > 0 {
 		text += fmt.Sprintf("; their visitors waited for %s on average", (waited / time.Duration(had)).Round(time.Second))
 	}

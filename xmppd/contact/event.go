@@ -61,7 +61,7 @@ func AboutOf(c *desk.Contact, name func(store.AgentID) string) About {
 	}
 	if !c.Accepted.IsZero() {
 		at := c.Accepted.UTC()
-		a.Accepted, a.Waited = &at, at.Sub(c.Created).Seconds()
+		a.Accepted, a.Waited = &at, c.Waited.Seconds()
 	}
 	if !c.Ended.IsZero() {
 		at := c.Ended.UTC()

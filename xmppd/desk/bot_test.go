@@ -68,3 +68,23 @@ func TestBot(t *testing.T) {
 	b.Configure(s)
 	b.after(time.Second).want("11 queued", "11 offered [1]")
 }
+
+// What a visitor has waited for an agent is neither a bot's part, nor what comes after an agent has gone.
+func TestWaited(t *testing.T) {
+	b := sit(t, func(s *Settings) { s.Bot = 30 * time.Second })
+	b.comes(1)
+	b.comes(2)
+	b.opens(7, Wants{}, 0)
+	b.after(20 * time.Second)
+	b.Submit(7, Bot, nil, b.answers(nil))
+	b.after(7 * time.Second)
+	b.Accept(7, 1, b.answers(nil))
+	b.after(time.Minute)
+	b.Leave(7, 1, b.answers(nil))
+	b.after(3 * time.Second)
+	b.Accept(7, 2, b.answers(nil))
+	b.settle()
+	if c, err := b.Contact(7); err != nil || c.State != Active || c.Waited != 7*time.Second {
+		t.Errorf("it is %+v, %v", c, err)
+	}
+}

@@ -42,11 +42,12 @@ type Contact struct {
 	Bot bool `json:",omitempty"` // a bot has it, or had it, before agents were wanted
 
 	Created  time.Time
-	Queued   time.Time `json:",omitzero"` // when it began to wait; again after its agent was gone
-	Changed  time.Time // when this state was entered
-	Accepted time.Time `json:",omitzero"` // first of all
-	Ended    time.Time `json:",omitzero"` // when it was closed
-	Final    time.Time `json:",omitzero"`
+	Queued   time.Time     `json:",omitzero"` // when it began to wait; again after its agent was gone
+	Changed  time.Time     // when this state was entered
+	Accepted time.Time     `json:",omitzero"`  // first of all
+	Waited   time.Duration `json:",omitempty"` // until then, without the time that a form or a bot had
+	Ended    time.Time     `json:",omitzero"`  // when it was closed
+	Final    time.Time     `json:",omitzero"`
 
 	By      Party   `json:",omitempty"` // who closed it
 	Why     string  `json:",omitempty"` // ... and why

@@ -97,7 +97,7 @@ func (ch *Change) accepted(agent store.AgentID, now time.Time) error {
 		n.leg(now, "transferred")
 	}
 	if n.Accepted.IsZero() {
-		n.Accepted = now
+		n.Accepted, n.Waited = now, now.Sub(n.Queued)
 	}
 	n.Owner, n.Guests, n.Late = agent, without(n.Guests, agent), nil
 	if was.Offer != nil {
