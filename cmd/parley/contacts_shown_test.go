@@ -24,7 +24,7 @@ var contactShown = []struct {
 	{"commands, and words after '!' that are none", []string{"92-handed-over", "94-nothing-by-mistake", "95-ready-answers"}, nil},
 	{"the desk's own address", []string{"93-forms-and-time"}, nil},
 	{"the same with forms", []string{"93-forms-and-time"}, nil},
-	{"who is available is asked", []string{"93-forms-and-time", "96-in-the-list"}, nil},
+	{"who is available is asked", []string{"93-forms-and-time", "96-in-the-list", "113-in-a-tunnel"}, nil},
 	{"the server's own words, and lines that could be taken for them", []string{"91-a-visitor", "98-strangers-words"}, nil},
 	{"typing, received, read", []string{"91-a-visitor"}, []string{"TestWidget", "TestClientsAnswerVisitor"}},
 	{"corrections", []string{"92-handed-over"}, nil},
