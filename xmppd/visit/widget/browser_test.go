@@ -462,8 +462,8 @@ func sendFiles(t *testing.T, b *chromium.Browser) {
 	p.Shows("the file may do harm")
 	p.In("[...document.querySelectorAll('.foot button')].filter((b) => b.textContent === 'Remove').forEach((b) => b.click())")
 	p.Await("document.querySelectorAll('.mine').length === 3 && !document.querySelector('.foot.bad')")
-	s.tell(frame{"type": "message", "id": "a1", "from": frame{"kind": "agent", "name": "Anna"}, "text": "https://files.example/plan.pdf", "at": time.Now().UTC(),
-		"file": frame{"id": "x", "name": "How to mend it <b>.pdf", "type": "application/pdf", "size": 1_258_291, "url": "https://files.example/plan.pdf"}})
+	anna, plan := frame{"kind": "agent", "name": "Anna"}, frame{"id": "x", "name": "How to mend it <b>.pdf", "type": "application/pdf", "size": 1_258_291, "url": "https://files.example/plan.pdf"}
+	s.tell(frame{"type": "message", "id": "a1", "from": anna, "text": "https://files.example/plan.pdf", "at": time.Now().UTC(), "file": plan})
 	p.Await("document.querySelector('.theirs .file a').href === 'https://files.example/plan.pdf' && document.querySelector('.theirs .file .name').textContent === 'How to mend it <b>.pdf'")
 	p.Shows("1.2 MB")
 	p.Picture("files")
@@ -472,6 +472,10 @@ func sendFiles(t *testing.T, b *chromium.Browser) {
 			t.Errorf("a screen reader has no name for a %s", x.Role)
 		}
 	}
+	s.tell(frame{"type": "corrected", "id": "a1", "from": anna, "text": "Not this one", "at": time.Now().UTC()})
+	p.Await("!document.querySelector('.theirs .file') && document.querySelector('.theirs .text').textContent === 'Not this one'")
+	s.tell(frame{"type": "corrected", "id": "a1", "from": anna, "text": "https://files.example/plan.pdf", "at": time.Now().UTC(), "file": plan})
+	p.Await("document.querySelector('.theirs .file a') && !document.querySelector('.theirs .text').textContent.includes('Not this one')")
 	p.Visit(s.url + "/next") // all of it is there on the next page
 	p.Button("Close the chat", true)
 	p.Await("document.querySelectorAll('.mine .file a').length === 2 && document.querySelectorAll('.theirs .file a').length === 1")
