@@ -106,14 +106,19 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 	a.Store.OnGroup(acct.groupDone)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.accounts[a.Domain] != nil {
-		if acct.support != nil {
-			acct.support.end()
-		}
-		return fmt.Errorf("domain %s is in service already", a.Domain)
+	switch {
+	case s.closing.Load():
+		err = ErrClosed
+	case s.accounts[a.Domain] != nil:
+		err = fmt.Errorf("domain %s is in service already", a.Domain)
+	default:
+		s.accounts[a.Domain] = acct
+		return nil
 	}
-	s.accounts[a.Domain] = acct
-	return nil
+	if acct.support != nil {
+		acct.support.end()
+	}
+	return err
 }
 
 // RemoveAccount ends the account's sessions and forgets it. Its store is the

@@ -143,7 +143,7 @@ func New(c Config) *Server {
 // SetLimits changes the limits for what comes after.
 func (s *Server) SetLimits(l Limits) { s.limits.Store(&l) }
 
-// ErrClosed is what Serve returns after Shutdown.
+// ErrClosed is what Serve and AddAccount return after Shutdown.
 var ErrClosed = errors.New("server closed")
 
 // Serve accepts connections until l is closed. With direct, TLS starts at the
@@ -186,7 +186,10 @@ func (s *Server) ServePort(l Port) error {
 			conn.Close()
 			continue
 		}
-		s.wg.Go(func() { s.greet(conn, &l, release) })
+		if !s.aside(func() { s.greet(conn, &l, release) }) {
+			release()
+			s.drop(conn)
+		}
 	}
 }
 

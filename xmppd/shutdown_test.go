@@ -1,8 +1,11 @@
 package xmppd
 
 import (
+	"errors"
 	"sync/atomic"
 	"testing"
+
+	"parley.im/parley/xmppd/desk"
 )
 
 // What is begun beside the sessions, from any goroutine, ends before Shutdown returns, or does not begin.
@@ -46,5 +49,20 @@ func TestAside(t *testing.T) {
 	}
 	if s.aside(func() { t.Error("it begins afterwards") }) {
 		t.Error("it says that it begins")
+	}
+}
+
+// An account that comes when the server ends is not taken up: nobody would put it away.
+func TestAccountComesTooLate(t *testing.T) {
+	d := newOffice(t, "anna")
+	if err := d.server.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s := desk.Defaults()
+	if err := d.server.AddAccount(t.Context(), Account{ID: "shop", Domain: "shop.example", Store: d.store, Support: &s}); !errors.Is(err, ErrClosed) {
+		t.Errorf("it is answered with %v", err)
+	}
+	if err := d.server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

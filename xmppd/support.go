@@ -63,7 +63,7 @@ func newSupport(ctx context.Context, a *account, from *Account) (*support, error
 	}
 	run, end := context.WithCancel(context.Background())
 	p.end = end
-	a.server.wg.Go(func() { p.contacts.Run(run) })
+	a.server.aside(func() { p.contacts.Run(run) })
 	return p, nil
 }
 
