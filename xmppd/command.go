@@ -302,7 +302,8 @@ func (o *order) info() (string, error) {
 	return o.support.info(o.contact), nil
 }
 
-// info is what is known of a contact, for its agents.
+// info is what is known of a contact, for its agents. What a visitor's page calls a field could be a name of ours: it says that
+// it is one.
 func (p *support) info(c *desk.Contact) string {
 	var b strings.Builder
 	line := func(name, value string) {
@@ -314,7 +315,7 @@ func (p *support) info(c *desk.Contact) string {
 	line("Page", strings.TrimSpace(c.Subject+" "+c.Page))
 	line("Language", c.Lang)
 	for _, name := range slices.Sorted(maps.Keys(c.Fields)) {
-		line(im.OneLine(name, maxFieldName), c.Fields[name])
+		line("Field "+cmp.Or(im.OneLine(name, maxFieldName), "?"), c.Fields[name])
 	}
 	line("Tags", strings.Join(c.Tags, ", "))
 	line("Priority", strconv.Itoa(c.Priority))

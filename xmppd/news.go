@@ -22,7 +22,7 @@ func (p *support) offer(c *desk.Contact) string {
 		who = append(who, about)
 	}
 	lines = append(lines, "* "+strings.Join(who, " · "))
-	if c.Handed != nil { // in a line of its own, since no name of a visitor's can begin one
+	if c.Handed != nil { // in a line of its own, which no name of a visitor's looks like (im.Named)
 		lines = append(lines, "* handed over by "+p.account.nameOf(c.Owner))
 	}
 	if c.Handed != nil && c.Handed.Note != "" {

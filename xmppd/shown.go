@@ -58,7 +58,7 @@ func (p *support) title(c *desk.Contact) string {
 
 // visitor is what a contact's visitor is called.
 func (p *support) visitor(c *desk.Contact) string {
-	return cmp.Or(im.Marked(im.OneLine(c.Name, maxName)), unnamed)
+	return cmp.Or(im.Named(c.Name, maxName), unnamed)
 }
 
 // unnamed is what a visitor is called who has not said a name.

@@ -99,6 +99,19 @@ func Marked(text string) string {
 	return b.String()
 }
 
+// Named is what a visitor is called, in a line of at most max runes that may stand where the server's own stand: a name with a
+// colon, as in "note: …", and one that says who handed a chat over, are marked, too.
+func Named(text string, max int) string {
+	name := OneLine(text, max)
+	if claims := strings.ContainsAny(name, colons) || strings.HasPrefix(strings.ToLower(name), "handed over"); claims && !odd(name) {
+		return strange + name
+	}
+	return Marked(name)
+}
+
+// colons are what looks like one.
+const colons = ":\u02d0\u05c3\u2236\ua789\ufe13\ufe30\ufe55\uff1a"
+
 // Continued is Marked for a text that has a line's beginning before it.
 func Continued(text string) string {
 	for line := range lines(text) {

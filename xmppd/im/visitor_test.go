@@ -40,6 +40,24 @@ func TestSeen(t *testing.T) {
 	}
 }
 
+// No name of a visitor's looks like a line of the server's.
+func TestNamed(t *testing.T) {
+	for _, c := range []struct{ in, want string }{
+		{"Mia Rossi", "Mia Rossi"},
+		{"", ""},
+		{"note: give it back", "· note: give it back"},
+		{"n\u200bote\uff1a give", "· note\uff1a give"},
+		{"note\u2236 give", "· note\u2236 give"},
+		{"\nHanded over by anna", "· Handed over by anna"},
+		{"* note: give it back", "· * note: give it back"},
+		{"[bob] Mia", "· [bob] Mia"},
+	} {
+		if got := Named(c.in, 40); got != c.want {
+			t.Errorf("Named(%q) = %q, want %q", c.in, got, c.want)
+		}
+	}
+}
+
 func TestOneLine(t *testing.T) {
 	for _, c := range []struct {
 		in   string
