@@ -88,7 +88,7 @@ func (c *courier) try(ctx context.Context) error {
 	before := c.trouble()
 	c.mu.Lock()
 	c.failed = err
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnread) {
 		c.objects, c.files = nil, nil // who knows what is there
 	}
 	c.mu.Unlock()
@@ -126,11 +126,10 @@ func (c *courier) deliver(ctx context.Context) error {
 			return err
 		}
 		c.delivered(latest)
-		if err := c.bringFiles(ctx, latest); err != nil {
-			return err
-		}
-		if now := c.k.latest(c.kind); now.name == latest.name {
-			return c.prune(ctx, latest)
+		files := c.bringFiles(ctx, latest)
+		if now := c.k.latest(c.kind); files != nil || now.name == latest.name {
+			// A target that has no room for files gets some by this.
+			return errors.Join(files, c.prune(ctx, latest))
 		}
 	}
 }

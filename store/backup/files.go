@@ -36,19 +36,18 @@ func (k *Keeper) sentPath(name string) (string, bool) {
 	return filepath.Join(k.cfg.Data, "accounts", m[1], filesDir, m[2], m[3]), true
 }
 
-// sent calls each with the files that there are here, until it fails.
-func (k *Keeper) sent(each func(name string) error) error {
+// sent calls each with the files that there are here, until it fails. What can't be read is noted, and keeps nothing else back.
+func (k *Keeper) sent(unread *unread, each func(name string) error) error {
 	for _, account := range k.cfg.Accounts() {
 		dir := filepath.Join(k.cfg.Data, "accounts", account, filesDir)
 		shelves, err := os.ReadDir(dir)
-		if err != nil && !isMissing(err) {
-			return err
-		}
+		unread.note(err)
 		for _, shelf := range shelves {
-			files, err := os.ReadDir(filepath.Join(dir, shelf.Name()))
-			if err != nil {
-				return err
+			if !shelf.IsDir() {
+				continue // nobody's
 			}
+			files, err := os.ReadDir(filepath.Join(dir, shelf.Name()))
+			unread.note(err)
 			for _, f := range files {
 				name := path.Join(filesDir, account, shelf.Name(), f.Name())
 				if !fileForm.MatchString(name) {
@@ -61,6 +60,47 @@ func (k *Keeper) sent(each func(name string) error) error {
 		}
 	}
 	return nil
+}
+
+// An unread is what can't be read here, of which there may be very much: the first of it, and how much.
+type unread struct {
+	first error
+	n     int
+}
+
+// note takes what a reading came to. What was destroyed meanwhile is nothing that is missed.
+func (u *unread) note(err error) {
+	if err == nil || isMissing(err) {
+		return
+	}
+	if u.n++; u.first == nil {
+		u.first = err
+	}
+}
+
+func (u *unread) err() error {
+	if u.n == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w, %d in all: %w", errUnread, u.n, u.first)
+}
+
+// errUnread is no fault of a target, which has all else.
+var errUnread = errors.New("read the files that people have sent")
+
+// A noting reads, and keeps why it could not.
+type noting struct {
+	r   io.Reader
+	err error
+}
+
+// Read reads.
+func (n *noting) Read(b []byte) (int, error) {
+	read, err := n.r.Read(b)
+	if err != nil && err != io.EOF {
+		n.err = err
+	}
+	return read, err
 }
 
 // A fileKey stands for a file's name, of which there may be very many.
@@ -89,36 +129,41 @@ func (c *courier) bringFiles(ctx context.Context, latest *copied) error {
 		}
 		c.files = files
 	}
-	err := c.k.sent(func(name string) error {
+	var unread unread
+	err := c.k.sent(&unread, func(name string) error {
 		if _, there := c.files[keyOf(name)]; there {
 			return nil
 		}
 		if c.k.latest(c.kind) != latest {
 			return errEnough
 		}
-		return c.bringFile(ctx, name)
+		return c.bringFile(ctx, name, &unread)
 	})
 	if errors.Is(err, errEnough) {
 		return nil
 	}
-	return err
+	return errors.Join(err, unread.err())
 }
 
-func (c *courier) bringFile(ctx context.Context, name string) error {
+// bringFile brings one. Where it can't be read that is noted, and no error: the others are brought all the same.
+func (c *courier) bringFile(ctx context.Context, name string, unread *unread) error {
 	where, _ := c.k.sentPath(name)
 	f, err := os.Open(where)
-	if isMissing(err) {
-		return nil // it was destroyed meanwhile
-	}
 	if err != nil {
-		return err
+		unread.note(err)
+		return nil
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		unread.note(err)
+		return nil
 	}
-	if err := c.send(ctx, name, f, info.Size()); err != nil {
+	r := &noting{r: f}
+	if err := c.send(ctx, name, r, info.Size()); err != nil {
+		if unread.note(r.err); r.err != nil {
+			return nil
+		}
 		return err
 	}
 	c.files[keyOf(name)] = struct{}{}
@@ -136,7 +181,8 @@ func (c *courier) pruneFiles(ctx context.Context, now time.Time) error {
 		err = json.Unmarshal(text, &missed)
 	}
 	if err != nil && !isMissing(err) {
-		return fmt.Errorf("read since when files are missed: %w", err)
+		c.k.log.Warn("since when files are missed can't be read: they stay for longer", "target", c.target.Name(), "err", err)
+		clear(missed)
 	}
 	ask, stop := context.WithTimeout(ctx, listPatience)
 	defer stop()

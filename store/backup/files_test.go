@@ -155,6 +155,43 @@ func TestFilesGoInTime(t *testing.T) {
 	}
 }
 
+// A file that can't be read is told, and keeps neither the others from their copies nor what is too old from going.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	p := newPlace(t, true)
+	p.keepData = 30 * 24 * time.Hour
+	p.keep()
+	p.send(oneFile, "a bill")
+	p.mustCopy(false)
+	// A folder can't be read as a file, and says so when it is: so does a bad disk.
+	if err := os.Mkdir(p.path("data", "accounts", "desk", "files", sameFile[:2], sameFile), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p.write("data/accounts/desk/files/notes.txt", "somebody's")
+	p.send(twoFile, "a plan")
+	spool, err := filepath.Glob(p.path("data", "backup", "missed-*.json"))
+	if err != nil || len(spool) == 0 {
+		t.Fatalf("the notes are %v (%v)", spool, err)
+	}
+	for _, notes := range spool {
+		if err := os.WriteFile(notes, []byte("{"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := len(p.objects("data-a", "data"))
+	for range 40 {
+		p.later(25 * time.Hour)
+		if trouble := p.copy(true)["data-a"]; trouble == nil || !strings.Contains(trouble.Error(), sameFile) || !strings.Contains(trouble.Error(), "1 in all") {
+			t.Fatalf("it is told %v", trouble)
+		}
+	}
+	if err := stat(p.onTarget(twoFile)); err != nil {
+		t.Errorf("what comes after the bad one is not there: %v", err)
+	}
+	if n := len(p.objects("data-a", "data")); n > before+30 {
+		t.Errorf("%d pieces of old copies are there still", n)
+	}
+}
+
 func stat(path string) error {
 	_, err := os.Stat(path)
 	return err
