@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -232,5 +234,72 @@ func (k *sendingKilled) check(what string) {
 	}
 	if out, _, err := typed(k.t, "", "verify", "-config", filepath.Join(k.d.dir, "parley.toml")); err != nil {
 		k.t.Errorf("%s: %v\n%s", what, err, out)
+	}
+}
+
+// A file's bytes, and the names of where they are, are durable before its row is, and that before its sender hears that it was taken. I2
+func TestFileIsDurableBeforeItIsTaken(t *testing.T) {
+	t.Parallel()
+	d := visited(t)
+	is := d.openContact(`{"id":"0123456789abcdef","name":"Mia","text":"Look at this"}`)
+	trace := filepath.Join(t.TempDir(), "calls")
+	detach := d.attach(t, "-o", trace, "-e", tracedCalls)
+	defer detach()
+	client := ""
+	ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(c httptrace.GotConnInfo) { client = "->" + c.Conn.LocalAddr().String() + "]" }})
+	r, err := http.NewRequestWithContext(ctx, "POST", "https://desk.example/visit/desk/files?name=x.txt", strings.NewReader("hello"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "text/plain")
+	r.Header.Set("Authorization", "Bearer "+is.Token)
+	resp, err := d.visitors().Do(r)
+	if err != nil || resp.StatusCode != http.StatusCreated {
+		t.Fatal(resp, err)
+	}
+	resp.Body.Close()
+
+	account := filepath.Join(d.dir, "data/accounts/desk")
+	wal, there := filepath.Join(account, "data.db-wal"), ""
+	var calls []*systemCall
+	next := func(after *systemCall, fits func(*systemCall) bool) *systemCall {
+		for _, c := range calls {
+			if after != nil && c.begun > after.done && fits(c) {
+				return c
+			}
+		}
+		return nil
+	}
+	var named, told *systemCall
+	eventually(t, "the trace shows the answer", func() bool {
+		text, err := os.ReadFile(trace)
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = parseTrace(string(text))
+		for _, c := range calls {
+			if paths := quotedPath.FindAllStringSubmatch(c.args, -1); strings.HasPrefix(c.name, "rename") && len(paths) == 2 && strings.HasPrefix(paths[1][1], account+"/files/") {
+				named, there = c, paths[1][1]
+			}
+		}
+		told = next(named, func(c *systemCall) bool { return c.writes(client) })
+		return told != nil
+	})
+	before := func(what string, c, limit *systemCall) *systemCall {
+		t.Helper()
+		if c == nil || c.done >= limit.begun {
+			t.Errorf("%s only after line %d, or never", what, limit.begun+1)
+			return limit
+		}
+		return c
+	}
+	start := &systemCall{done: -1}
+	before("its bytes are synced", next(start, func(c *systemCall) bool { return c.syncs(account + "/files/new/" + filepath.Base(there)) }), named)
+	row := before("its row is written", next(named, func(c *systemCall) bool { return c.writes("<" + wal) }), told)
+	before("its row is synced", next(row, func(c *systemCall) bool { return c.syncs(wal) }), told)
+	for path, at := range made(calls, account, nil) {
+		if !strings.HasPrefix(path, account+"/files/new") { // what is not whole need not outlive anything
+			before(path+" is synced", next(&systemCall{done: at}, func(c *systemCall) bool { return c.syncs(filepath.Dir(path)) }), row)
+		}
 	}
 }
