@@ -37,7 +37,8 @@ type Config struct {
 // Files are those of one account. They are safe for concurrent use.
 type Files struct {
 	Config
-	key []byte // what links are signed with
+	key      []byte        // what links are signed with
+	scanning chan struct{} // holds one for each program that looks at a file
 
 	mu     sync.Mutex    // guards what follows
 	coming map[owner]int // files that are on their way
@@ -74,7 +75,7 @@ const keySize = 32
 
 // New returns an account's files.
 func New(ctx context.Context, c Config) (*Files, error) {
-	f := &Files{Config: c, coming: make(map[owner]int)}
+	f := &Files{Config: c, scanning: make(chan struct{}, scansAtOnce), coming: make(map[owner]int)}
 	var err error
 	if f.key, err = c.Store.Secret(ctx, "files", keySize); err != nil {
 		return nil, fmt.Errorf("read the secret of links: %w", err)

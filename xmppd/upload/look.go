@@ -103,8 +103,8 @@ func program(head []byte) bool {
 // scanFor is how long the operator's program may look.
 const scanFor = time.Minute
 
-// scanning bounds how many such programs run at a time.
-var scanning = make(chan struct{}, 2)
+// scansAtOnce is how many such programs of an account run at a time. Other accounts' do not wait for them, since one of them may hang.
+const scansAtOnce = 2
 
 // scan has a program read the file on its standard input. Exit code 0 lets the file in, 1 does not; with
 // anything else, and with none in time, nobody knows, and the file does not come in either.
@@ -113,8 +113,8 @@ func (f *Files) scan(ctx context.Context, r io.Reader) error {
 	ctx, cancel := context.WithTimeout(ctx, scanFor)
 	defer cancel()
 	select {
-	case scanning <- struct{}{}:
-		defer func() { <-scanning }()
+	case f.scanning <- struct{}{}:
+		defer func() { <-f.scanning }()
 	case <-ctx.Done():
 		return refuse(Later, "too many files are being looked at; try again in a minute")
 	}

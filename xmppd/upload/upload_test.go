@@ -307,8 +307,9 @@ func TestScan(t *testing.T) {
 	}
 }
 
-// Whoever hangs up while the program looks at the file has not made it fail: no operator need look for why.
-func TestHangingUpIsNoFaultOfTheScan(t *testing.T) {
+// newHangingShelf is one with a program that never ends; looks waits until it looks at one file more.
+func newHangingShelf(t *testing.T) (s *shelf, looks func()) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "looking")
 	if err := syscall.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
@@ -317,10 +318,48 @@ func TestHangingUpIsNoFaultOfTheScan(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer looking.Close()
+	t.Cleanup(func() { looking.Close() })
+	if err := looking.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
 	limits := some
 	limits.Scan = []string{"/bin/sh", "-c", "echo >" + path + "; exec sleep 60"}
-	s := newShelf(t, limits)
+	return newShelf(t, limits), func() {
+		t.Helper()
+		if _, err := looking.Read(make([]byte, 1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// An account whose program hangs holds up nobody else's files.
+func TestScansOfOthers(t *testing.T) {
+	s, looks := newHangingShelf(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	for range cap(ended) {
+		go func() {
+			_, err := s.Take(ctx, &upload.Upload{Agent: s.anna, Name: "x", Type: "text/plain", Size: -1}, strings.NewReader("hello"))
+			ended <- err
+		}()
+		looks()
+	}
+	limits := some
+	limits.Scan = []string{"/bin/sh", "-c", "exit 0"}
+	if _, err := newShelf(t, limits).take("x", "text/plain", "hello"); err != nil {
+		t.Errorf("another account's file: %v", err)
+	}
+	cancel()
+	for range cap(ended) {
+		if err := <-ended; why(err) != upload.Broken {
+			t.Errorf("what was looked at: %v", err)
+		}
+	}
+}
+
+// Whoever hangs up while the program looks at the file has not made it fail: no operator need look for why.
+func TestHangingUpIsNoFaultOfTheScan(t *testing.T) {
+	s, looks := newHangingShelf(t)
 	var said bytes.Buffer
 	s.Log = slog.New(slog.NewTextHandler(&said, nil))
 	put, _, err := s.Slot(s.anna, "x.txt", "text/plain", 5)
@@ -337,12 +376,7 @@ func TestHangingUpIsNoFaultOfTheScan(t *testing.T) {
 		_, err := s.server.Client().Do(r)
 		ended <- err
 	}()
-	if err := looking.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := looking.Read(make([]byte, 1)); err != nil {
-		t.Fatal(err)
-	}
+	looks()
 	hangUp()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("it is answered: %v", err)
