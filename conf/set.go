@@ -7,8 +7,7 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// set overrides an option in the tree: KEY=VALUE. The value is read as TOML and,
-// where it is none, taken as text.
+// set overrides an option in the tree: KEY=VALUE.
 func (r *reader) set(tree map[string]any, assignment string) {
 	key, text, ok := strings.Cut(assignment, "=")
 	key = strings.TrimSpace(key)
@@ -28,7 +27,7 @@ func (r *reader) set(tree map[string]any, assignment string) {
 		}
 		tree = next.tree
 	}
-	tree[parts[len(parts)-1]] = setValue(strings.TrimSpace(text))
+	tree[parts[len(parts)-1]] = ParseValue(strings.TrimSpace(text))
 	r.f.origin[strings.Join(parts, ".")] = "-set"
 }
 
@@ -58,7 +57,8 @@ func descend(tree map[string]any, part, next string) *step {
 	}
 }
 
-func setValue(text string) any {
+// ParseValue reads an option's value as TOML and, where it is none, takes it as text.
+func ParseValue(text string) any {
 	tree := make(map[string]any)
 	if _, err := toml.Decode("x = "+text, &tree); err != nil || len(tree) != 1 {
 		return text

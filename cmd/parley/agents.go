@@ -46,6 +46,17 @@ func agentCommands() []command {
 			run: agentRole,
 		},
 		{
+			name: "agent set", args: "JID",
+			does: "Changes what an agent knows, how much she takes, and what she is called, at once; what is not said stays as it is.",
+			more: "It comes before what the configuration says of her under [[account.desk.agent]].",
+			options: append(usual[:len(usual):len(usual)],
+				option{name: "tags", value: "LIST", does: "what she knows, with commas between: groups want all of theirs; nothing between the quotes is nothing"},
+				option{name: "limit", value: "N", does: "conversations that she has at a time; 0 is as others have"},
+				option{name: "shown", value: "TEXT", does: "what visitors read in place of her name; nothing between the quotes is what her card says, or her name"},
+				option{name: "reset", value: "LIST", does: "these are again as the configuration has them: tags, limit, shown"}),
+			run: agentSet,
+		},
+		{
 			name: "agent delete", args: "JID",
 			does:    "Deletes an agent for good.",
 			more:    "Conversations that nobody can see any more go with her. A new agent of the same name owns nothing of the old one.",
@@ -189,6 +200,7 @@ func agentShow(ctx context.Context, c *call) error {
 			if a.Disabled {
 				fmt.Fprintf(w, "state\tdisabled\n")
 			}
+			printSkills(w, &a.Skills)
 			for _, k := range a.Credentials {
 				fmt.Fprintf(w, "signs in\twith %s, since %s\n", line(k.Label), k.Created.Format(time.DateOnly))
 			}

@@ -35,7 +35,7 @@ var (
 
 // commands is the table. It is a function so that a command can print it.
 func commands() []command {
-	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), sessionCommands(), visitorCommands(), banCommands(), webhookCommands(), keyCommands(), conversationCommands(), contactCommands(), holdCommands(), verifyCommands(), rootKeyCommands(), backupCommands(), auditCommands(), mailCommands(), probeCommands())
+	return slices.Concat(serverCommands(), accountCommands(), agentCommands(), deviceCommands(), sessionCommands(), optionCommands(), visitorCommands(), banCommands(), webhookCommands(), keyCommands(), conversationCommands(), contactCommands(), holdCommands(), verifyCommands(), rootKeyCommands(), backupCommands(), auditCommands(), mailCommands(), probeCommands())
 }
 
 func serverCommands() []command {

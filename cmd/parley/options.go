@@ -216,7 +216,7 @@ func (i webInstallation) Options(ctx context.Context, id, table string) (is, own
 func (i webInstallation) SetOptions(ctx context.Context, id, table string, change conf.Options) error {
 	if _, ok := change[agentOption]; ok && table == deskSetting {
 		r := web.Refuse(web.Invalid, "desk.agent: agents are set one by one")
-		r.Hint = "PATCH /v1/agents/{jid} with tags, limit or shown"
+		r.Hint = "'parley agent set', or PATCH /v1/agents/{jid} with tags, limit or shown"
 		return r
 	}
 	return i.wish(ctx, id, func(w *wishes) (string, any) {
