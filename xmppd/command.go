@@ -173,7 +173,7 @@ func (o *order) transcript() (string, error) {
 		if err := send(context.Background(), o.agent.account.id, o.contact.Address, o.agent.id); err != nil {
 			said = "The transcript is not sent: " + im.OneLine(err.Error(), maxField) + "."
 		}
-		o.agent.hear(o.support.says(o.contact, o.agent, said))
+		o.agent.hear(o.support.tells(o.contact, o.agent, said))
 	})
 	return "It is on its way; you are told when the mail server has it.", nil
 }

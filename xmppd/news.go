@@ -31,6 +31,9 @@ func (p *support) offer(c *desk.Contact) string {
 	return strings.Join(append(lines, "* Reply to take it · !decline to pass · !help"), "\n")
 }
 
+// closedByHer is what an agent is told who has closed a contact.
+const closedByHer = "Closed. !note and !tag work until !done, or for a moment."
+
 // news is what an agent who sees a contact is told of a change, besides what her roster shows; ""
 // if nothing.
 func (p *support) news(ch *desk.Change, id store.AgentID) string {
@@ -47,7 +50,7 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 		case e.Kind == store.KindContactClosed && e.By == desk.Agents && !mine:
 			return actor + " has closed this chat."
 		case e.Kind == store.KindContactClosed && e.By == desk.Agents:
-			return "Closed. !note and !tag work until !done, or for a moment."
+			return closedByHer
 		case e.Kind == store.KindContactClosed && e.Why == "":
 			return "This chat was closed."
 		case e.Kind == store.KindContactClosed:

@@ -124,7 +124,7 @@ func (p *support) changed(ch *desk.Change) {
 			g.hear(p.says(ch.Is, g, p.offer(ch.Is)))
 		}
 		if text := p.news(ch, id); text != "" {
-			g.hear(p.says(ch.Is, g, text))
+			g.hear(p.tells(ch.Is, g, text))
 		}
 		p.recall(ch, id)
 	}
@@ -156,10 +156,10 @@ func (p *support) farewell(id store.AgentID, ch *desk.Change) {
 		return
 	}
 	if ch.Was.OfferedTo(id) && ch.Is.State.Owned() && ch.Is.Owner != id && ch.Is.Owner != ch.Was.Owner {
-		g.hear(p.says(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" took this chat"))
+		g.hear(p.tells(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" took this chat"))
 	}
 	if ch.Was.State.Owned() && ch.Was.Owner == id && ch.Is.State.Owned() {
-		g.hear(p.says(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" has this chat now"))
+		g.hear(p.tells(ch.Is, g, p.account.nameOf(ch.Is.Owner)+" has this chat now"))
 	}
 	g.parted(ch.Is.ID) // before it is hidden, so that at no time it is as if it had never been there
 	g.hideContact(p.jid(ch.Is))
@@ -193,6 +193,15 @@ func (p *support) full(c *desk.Contact) string { return p.jid(c) + "/" + im.Serv
 // reaches the visitor.
 func (p *support) says(c *desk.Contact, g *agent, text string) []byte {
 	return aside(p.full(c), g.bare, text)
+}
+
+// tells is says for what the agent has not asked for. It is marked: many clients don't show which resource says something, and a
+// visitor could write the same.
+func (p *support) tells(c *desk.Contact, g *agent, text string) []byte {
+	if text != closedByHer { // which is an answer
+		text = im.Prefixed("* ", text)
+	}
+	return p.says(c, g, text)
 }
 
 func aside(from, to, text string) []byte {

@@ -312,14 +312,14 @@ func (p *support) passOn(c *desk.Contact, g *agent) {
 	case c.OfferedTo(id):
 		p.contacts.Decline(c.ID, id, "removed", nil)
 	case c.State.Owned() && c.Owner == id:
-		g.hear(p.says(c, g, "You still have this chat. !leave gives it to another agent, !close ends it."))
+		g.hear(p.tells(c, g, "You still have this chat. !leave gives it to another agent, !close ends it."))
 		g.again(p.jid(c))
 	case c.With(id):
 		p.contacts.Leave(c.ID, id, nil)
 	case c.State == desk.Closed && c.Owner == id:
 		p.contacts.Finish(c.ID, id, nil)
 	case p.watches(c, id):
-		g.hear(p.says(c, g, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
+		g.hear(p.tells(c, g, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
 		g.again(p.jid(c))
 	}
 }

@@ -29,7 +29,7 @@ func TestCannedAnswers(t *testing.T) {
 		}
 	}
 	says("!c hours", "This chat is not yours.")
-	says("!accept", "This chat is yours.")
+	says("!accept", "* This chat is yours.")
 	says("!c", "Answers:\n!c hours: We are here & there <until> five.")
 	says("!c nothing", "There is no such answer.")
 	says("!c hours", "Said: We are here & there <until> five.")

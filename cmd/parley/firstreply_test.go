@@ -161,7 +161,7 @@ func (d *daemon) firstReplies(by func(name, resource string) login, rounds int) 
 						}
 					case e.attr("from") == address+"/parley" && toldOf(e):
 						told++
-						if e.child("body").text() != owner+" took this chat" {
+						if e.child("body").text() != "* "+owner+" took this chat" {
 							t.Errorf("%s hears %s, but %s has it", j.jid, e, owner)
 						}
 					case e.attr("from") == address+"/parley", e.attr("from") == address && e.name.Local == "presence", e.name.Local == "iq":

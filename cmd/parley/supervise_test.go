@@ -76,7 +76,7 @@ func TestSupervisorReadsAlong(t *testing.T) {
 	ben.send("<message type='chat' to='parley@desk.example'><body>watch on</body></message>")
 	hears(ben, "All chats are in your list")
 	ben.send("<message type='chat' to='%s'><body>!takeover</body></message>", at)
-	hears(ben, "This chat is yours now; anna had it before.")
+	hears(ben, "* This chat is yours now; anna had it before.")
 	ben.send("<message type='chat' to='parley@desk.example'><body>watch off</body></message>")
 	hears(ben, "Your list has what is yours.")
 	if !watches(ben) {
@@ -94,7 +94,7 @@ func TestSupervisorReadsAlong(t *testing.T) {
 	must(t, "", "agent", "enable", "ben@desk.example", "-config", config)
 	anna.until("an offer", func(x *tree) bool { return strings.Contains(x.child("body").text(), "Reply to take it") })
 	anna.send("<message type='chat' to='%s'><body>!accept</body></message>", at)
-	hears(anna, "This chat is yours")
+	hears(anna, "* This chat is yours")
 	if watches(signIn()) {
 		t.Error("he reads along again")
 	}

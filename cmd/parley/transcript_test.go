@@ -56,7 +56,7 @@ func TestTranscriptsByMail(t *testing.T) {
 	anna.send("<message type='chat' to='%s'><body>!transcript other@home.example</body></message>", address)
 	anna.until("a refusal", func(x *tree) bool { return strings.Contains(x.child("body").text(), "and to no other") })
 	anna.send("<message type='chat' to='%s'><body>!transcript</body></message>", address)
-	anna.until("word that it is sent", func(x *tree) bool { return x.child("body").text() == "The transcript is sent." })
+	anna.until("word that it is sent", func(x *tree) bool { return x.child("body").text() == "* The transcript is sent." })
 	for range 2 {
 		if m := box.Next(); strings.Join(m.To, " ") != "mia@home.example" || !strings.Contains(m.Text, "You: Where is my zebrafinch?\n") || !strings.Contains(m.Text, "Anna: In the aviary.\n") ||
 			!strings.Contains(m.Text, "You: [cage.png]\n") || strings.Contains(m.Text, "https:") {
