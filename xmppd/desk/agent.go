@@ -35,6 +35,7 @@ type worker struct {
 	gone    time.Time // when she left, while she has something
 	has     map[store.ConversationID]*live
 	asked   map[store.ConversationID]*live
+	removed bool // she is no more, and so is this once she has nothing
 }
 
 // busy is how many conversations count: those in which somebody talks, and what she

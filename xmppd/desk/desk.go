@@ -132,11 +132,13 @@ func (d *Desk) place(l *live, c *Contact) {
 	if l.placed != nil {
 		if w := d.workers[l.placed.Owner]; w != nil {
 			delete(w.has, c.ID)
+			d.letGo(w)
 		}
 		if l.placed.Offer != nil {
 			for _, a := range l.placed.Offer.To {
 				if w := d.workers[a]; w != nil {
 					delete(w.asked, c.ID)
+					d.letGo(w)
 				}
 			}
 		}

@@ -246,6 +246,11 @@ func anything(t *testing.T, r *rand.Rand) int {
 	}
 	deeds := []func(){
 		arrive, open,
+		func() {
+			if r.IntN(8) == 0 {
+				d.RemoveAgent(agent())
+			}
+		},
 		func() { d.VisitorSays(some(), Said{Body: number()}, heard) },
 		func() { d.VisitorSays(some(), Said{Body: number()}, heard) },
 		func() { d.AgentSays(some(), Said{Agent: agent(), Body: number()}, heard) },
@@ -349,9 +354,15 @@ func anything(t *testing.T, r *rand.Rand) int {
 	return h.again
 }
 
-// agree checks that agents have what their contacts say, and are asked for them.
+// agree checks that agents have what their contacts say, and are asked for them, and that who was removed is there no longer than
+// she has something.
 func (d *Desk) agree(t *testing.T) {
 	t.Helper()
+	for agent, w := range d.workers {
+		if w.removed && len(w.has)+len(w.asked) == 0 {
+			t.Errorf("agent %d was removed, and is still there", agent)
+		}
+	}
 	for id, l := range d.contacts {
 		for agent, w := range d.workers {
 			if got, want := w.has[id] != nil, l.c.State.Owned() && l.c.Owner == agent; got != want {

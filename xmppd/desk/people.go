@@ -12,11 +12,14 @@ import (
 func (d *Desk) SetAgent(a Agent) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if !a.Here && d.workers[a.ID] == nil {
+		return // gone she is already; she may have been removed
+	}
 	w := d.worker(a.ID)
 	now := d.config.Now()
 	switch {
 	case a.Here && !w.Here:
-		w.since = now
+		w.since, w.removed = now, false
 	case !a.Here && w.Here:
 		w.gone = now
 		w.paused = "" // she says so again if she wants it
@@ -41,11 +44,20 @@ func (d *Desk) RemoveAgent(id store.AgentID) {
 		for c := range w.has {
 			has = append(has, c)
 		}
+		w.removed = true
+		d.letGo(w)
 	}
 	d.nudge()
 	d.mu.Unlock()
 	for _, c := range has {
 		d.Requeue(c, id, "removed", nil)
+	}
+}
+
+// letGo ends what is known of an agent who was removed, once she has nothing and is asked nothing.
+func (d *Desk) letGo(w *worker) {
+	if w.removed && len(w.has)+len(w.asked) == 0 {
+		delete(d.workers, w.ID)
 	}
 }
 
