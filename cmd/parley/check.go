@@ -20,6 +20,7 @@ import (
 	"parley.im/parley/store/seal"
 	"parley.im/parley/store/sqlite/conn"
 	"parley.im/parley/xmppd/visit/widget"
+	"parley.im/parley/xmppd/web"
 )
 
 // check tells all faults of the configuration and of what it names.
@@ -49,6 +50,7 @@ func check(ctx context.Context, c *call) error {
 	for _, notice := range unspoken(f) {
 		c.say("%v", notice)
 	}
+	misnamed(ctx, c, f)
 	if c.on("dns") {
 		if err := checkDNS(ctx, c, f, certs); err != nil {
 			return err
@@ -80,6 +82,25 @@ func unspoken(f *conf.File) (notices conf.Faults) {
 		}
 	}
 	return notices
+}
+
+// misnamed tells of agents with names that new ones do not get. Only a server that runs is asked: to open its files is not for check.
+func misnamed(ctx context.Context, c *call, f *conf.File) {
+	conn, err := dialControl(ctx, f.Listen.Control)
+	if err != nil {
+		return
+	}
+	cl := remoteClient(f.Listen.Control, conn)
+	defer cl.close()
+	agents, err := cl.agents(ctx, "")
+	if err != nil {
+		c.say("the server that runs does not tell its agents' names: %v", err)
+	}
+	for _, g := range agents {
+		if name, _, _ := strings.Cut(g.JID, "@"); web.Reserved(name) != nil {
+			c.say("%s: colleagues can take this agent for a program, or for the server: give her another name", g.JID)
+		}
+	}
 }
 
 // several makes one error of faults, each told with its hint.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"parley.im/parley/conf"
+	"parley.im/parley/store"
+	"parley.im/parley/xmppd/web"
 )
 
 // check tells everything at once: configuration aside, since without it there is
@@ -122,6 +124,26 @@ func TestCheckTellsOfLanguages(t *testing.T) {
 	_, config := quickstarted(t, "-set", "account.desk.visitors=true", "-set", "account.desk.widget.languages=['de', 'it-CH', 'fr']", "desk.example")
 	_, prose, err := typed(t, "", "check", "-config", config)
 	if err != nil || !strings.Contains(prose, `account.widget.languages: the widget speaks no "fr", but de, en, it: it leaves that out`) || !strings.Contains(prose, `no "it-CH"`) || strings.Contains(prose, `no "de"`) {
+		t.Errorf("%v\n%s", err, prose)
+	}
+}
+
+// Who has had a name for long that new agents do not get keeps it; check tells.
+func TestCheckTellsOfNames(t *testing.T) {
+	_, config := quickstarted(t, "desk.example")
+	i := serving(t, config).inst
+	a, err := i.account(t.Context(), "desk")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"anna", "bot"} {
+		if _, err := a.store.AddAgent(t.Context(), name, "agent", store.Credential{Scope: "xmpp", Label: web.PasswordLabel}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(t, "other horse 43\n", "agent", "passwd", "-password-stdin", "-config", config, "bot@desk.example")
+	_, prose, err := typed(t, "", "check", "-config", config)
+	if err != nil || !strings.Contains(prose, "bot@desk.example: colleagues can take this agent for a program") || strings.Contains(prose, "anna@") {
 		t.Errorf("%v\n%s", err, prose)
 	}
 }

@@ -94,6 +94,9 @@ func (im *importing) newcomer(ctx context.Context, n int, line string) newcomer 
 		return newcomer{line: n, err: refuse("want an address, a tab and a password")}
 	}
 	a, name, err := im.o.named(ctx, address)
+	if err == nil {
+		err = web.Reserved(name)
+	}
 	return newcomer{line: n, account: a, name: name, password: password, err: err}
 }
 

@@ -104,6 +104,9 @@ func (a *API) createAgent(ctx context.Context, c *caller, in *struct{ Body Agent
 		return nil, err
 	}
 	name, err := c.nameOf(in.Body.JID)
+	if err == nil {
+		err = Reserved(name)
+	}
 	if err != nil {
 		return nil, err
 	}
