@@ -29,7 +29,7 @@ var contactShown = []struct {
 	{"the server's own words, and lines that could be taken for them", []string{"91-a-visitor", "98-strangers-words", "115-claims"}, nil},
 	{"typing, received, read", []string{"91-a-visitor"}, []string{"TestWidget", "TestClientsAnswerVisitor"}},
 	{"corrections", []string{"92-handed-over"}, nil},
-	{"a chat that is handed over", []string{"92-handed-over"}, []string{"TestClientsAnswerVisitor"}},
+	{"a chat that is handed over, to somebody or to a group", []string{"92-handed-over", "114-each-command", "116-to-a-group"}, []string{"TestClientsAnswerVisitor"}},
 	{"who may read it in the archive", []string{"111-who-may-read", "110-a-supervisor"}, nil},
 	{"who is blocked", []string{"112-blocked"}, nil},
 	{"what a client has encrypted", []string{"96-in-the-list"}, nil},
