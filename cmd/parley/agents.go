@@ -19,7 +19,7 @@ func agentCommands() []command {
 		{
 			name: "agent add", args: "JID",
 			does: "Adds an agent, anna@desk.example, with a password.",
-			more: "No agent can be called bot or parley, as programs and the server are.",
+			more: "No agent can be called bot, parley or system, as programs and the server are.",
 			options: []option{
 				configOption, setOption, jsonOption, stdinOption, policyOption,
 				{name: "role", value: "ROLE", does: strings.Join(web.Roles, ", ") + "; agent"},

@@ -187,7 +187,7 @@ func TestAgents(t *testing.T) {
 		refused(t, "no password was given", "\n", agent("add", "-password-stdin", "cem@desk.example")...)
 		refused(t, `there is no account with the domain "shop.example"`, "correct horse 42\n", agent("add", "-password-stdin", "cem@shop.example")...)
 		refused(t, "expected value to be one of", "correct horse 42\n", agent("add", "-password-stdin", "-role", "boss", "cem@desk.example")...)
-		for _, name := range []string{"Bot", "parley"} { // which "[bot] …" is in histories, and the desk's own address
+		for _, name := range []string{"Bot", "parley", "system"} { // an agent would speak, or leave notes, as one of these
 			refused(t, "no agent can be called "+strings.ToLower(name), "correct horse 42\n", agent("add", "-password-stdin", name+"@desk.example")...)
 			refused(t, "line 1: no agent can be called "+strings.ToLower(name), name+"@desk.example\tcorrect horse 42", agent("import")...)
 		}
