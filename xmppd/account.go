@@ -102,6 +102,11 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 		if acct.support, err = newSupport(ctx, acct, &a); err != nil {
 			return fmt.Errorf("take up contacts: %w", err)
 		}
+		for _, g := range acct.byIDs {
+			if g.online.Load() > 0 { // whose devices may come back, and are waited for
+				g.tellDesk()
+			}
+		}
 	}
 	a.Store.OnGroup(acct.groupDone)
 	s.mu.Lock()

@@ -18,6 +18,7 @@ type shownContact struct {
 	item     []byte
 	version  im.RosterVersion // of the item
 	presence []byte           // of its visitor, for her
+	offer    []byte           // what she reads while she is asked to take it; else nil
 }
 
 // How contacts are grouped in an agent's roster.
@@ -42,7 +43,11 @@ func (p *support) shownTo(id store.AgentID, c *desk.Contact) *shownContact {
 	n := &shownContact{id: c.ID, jid: p.jid(c)}
 	n.item = im.AppendVisitor(nil, n.jid, p.title(c), group)
 	n.version = im.VersionOf(n.item)
-	n.presence = p.presence(c, p.account.bare(p.account.nameOf(id)))
+	to := p.account.bare(p.account.nameOf(id))
+	n.presence = p.presence(c, to)
+	if c.OfferedTo(id) {
+		n.offer = aside(p.full(c), to, p.offer(c))
+	}
 	return n
 }
 
@@ -138,12 +143,14 @@ func (l *shownContacts) with(jid string, c *shownContact) *shownContacts {
 }
 
 // showContact shows an agent's devices a contact as it is now. Who has asked for the roster gets the
-// item, if that is another one; who is available gets the visitor's presence.
+// item, if that is another one; who is available gets the visitor's presence, and, if she is asked
+// to take it now, what she is to read.
 func (g *agent) showContact(c *shownContact) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := g.visitors.Load().find(c.jid)
-	if before != nil && string(before.item) == string(c.item) && string(before.presence) == string(c.presence) {
+	asked := c.offer != nil && (before == nil || before.offer == nil)
+	if before != nil && string(before.item) == string(c.item) && string(before.presence) == string(c.presence) && !asked && c.offer != nil == (before.offer != nil) {
 		return
 	}
 	g.visitors.Store(g.visitors.Load().with(c.jid, c))
@@ -152,6 +159,9 @@ func (g *agent) showContact(c *shownContact) {
 	}
 	if before == nil || string(before.presence) != string(c.presence) {
 		g.presenceLocked(c.presence)
+	}
+	if asked {
+		g.hearLocked(c.offer)
 	}
 }
 
@@ -175,7 +185,7 @@ func (g *agent) presenceLocked(data []byte) {
 	}
 }
 
-// meetVisitors tells a session that has just become available of the visitors in its roster.
+// meetVisitors tells a session that has just become available of the visitors in its roster, and what is asked of its agent.
 func (s *Session) meetVisitors() {
 	g := s.agent
 	g.mu.Lock()
@@ -183,6 +193,9 @@ func (s *Session) meetVisitors() {
 	if l := g.visitors.Load(); l != nil {
 		for _, c := range l.list {
 			s.push(item{data: c.presence, stanza: true})
+			if c.offer != nil && s.takes() {
+				s.push(item{data: c.offer, stanza: true})
+			}
 		}
 		s.kick()
 	}

@@ -120,9 +120,6 @@ func (p *support) changed(ch *desk.Change) {
 			p.contacts.Decline(ch.Is.ID, id, "blocked", nil)
 			continue
 		}
-		if offered(ch, id) {
-			g.hear(p.says(ch.Is, g, p.offer(ch.Is)))
-		}
 		if text := p.news(ch, id); text != "" {
 			g.hear(p.tells(ch.Is, g, text))
 		}
@@ -248,6 +245,10 @@ func inside(m *store.Message, to string) []byte {
 func (g *agent) hear(data []byte) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.hearLocked(data)
+}
+
+func (g *agent) hearLocked(data []byte) {
 	for _, s := range g.sessions {
 		if s.takes() && s.push(item{data: data, stanza: true}) {
 			s.kick()

@@ -20,7 +20,7 @@ var contactShown = []struct {
 	{"an offer", []string{"91-a-visitor", "98-strangers-words"}, nil},
 	{"the first reply accepts, and who is slower is told", []string{"91-a-visitor", "94-nothing-by-mistake"},
 		[]string{"TestFirstReplyMingles", "TestFirstReplyOverNetwork", "TestKilledBetweenAcceptAndNotice", "TestClientsAnswerVisitor"}},
-	{"two devices of one agent", []string{"96-in-the-list"}, []string{"TestFirstReplyMingles"}},
+	{"two devices of one agent", []string{"96-in-the-list", "117-another-device"}, []string{"TestFirstReplyMingles"}},
 	{"commands, and words after '!' that are none", []string{"92-handed-over", "94-nothing-by-mistake", "95-ready-answers", "114-each-command"}, []string{"TestAgentBansVisitor"}},
 	{"a transcript goes to the visitor's own address only", []string{"114-each-command"}, []string{"TestTranscriptsByMail"}},
 	{"the desk's own address", []string{"93-forms-and-time", "114-each-command"}, nil},

@@ -62,9 +62,13 @@ func New(c Config) *Desk {
 		contacts: make(map[store.ConversationID]*live), workers: make(map[store.AgentID]*worker)}
 }
 
+// backAgain is how much longer than usual agents have to come back after a start: it was not they who had gone, and
+// many clients wait for a while before they try again.
+const backAgain = 2 * time.Minute
+
 // Restore puts back contacts that are not finalized, as they were kept; last is when something
 // was said in them. Neither their visitors nor their agents are there: they come, or they are
-// given up as if they had just gone. It is for a Desk that nothing has happened at.
+// given up as if they had just gone, agents a little later. It is for a Desk that nothing has happened at.
 func (d *Desk) Restore(list []*Contact, last func(store.ConversationID) time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -75,6 +79,9 @@ func (d *Desk) Restore(list []*Contact, last func(store.ConversationID) time.Tim
 			l.unsaid = now // whether it was the bot's turn nobody knows
 		}
 		d.contacts[c.ID] = l
+		if c.State.Owned() {
+			d.worker(c.Owner).gone = now.Add(backAgain)
+		}
 		d.place(l, c)
 		d.remind(l, now)
 	}

@@ -358,7 +358,10 @@ func TestRestore(t *testing.T) {
 	again.VisitorHere(3, true)
 	again.after(10 * time.Second).want("2 finalized")
 	again.after(20*time.Second).want("4 closed", "4 finalized") // its visitor did not come back
-	again.after(30*time.Second).want("1 queued [1]", "1 offered [2]")
+	again.Accept(3, 2, again.answers(nil))
+	again.want("3 assigned by 2")
+	again.after(149 * time.Second).want() // since it was not she who had gone
+	again.after(time.Second).want("1 queued [1]", "1 offered [2]")
 }
 
 func TestNobodyHere(t *testing.T) {
