@@ -1,6 +1,7 @@
 package xmppd
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"slices"
@@ -316,8 +317,8 @@ func (p *support) lines(ctx context.Context, c *desk.Contact, n int) (lines []st
 			return nil // it is told where it is verified
 		}
 		who := p.visitor(c)
-		if e.Actor != 0 {
-			who = "[" + p.account.nameOf(e.Actor) + "]"
+		if name := cmp.Or(p.account.nameOf(e.Actor), im.Program(&m)); name != "" { // of what no agent has said the actor is 0
+			who = "[" + name + "]"
 		}
 		lines = append(lines, e.At.UTC().Format("15:04 ")+who+": "+im.OneLine(im.MessageText(&m), maxField))
 		if len(lines) > n {

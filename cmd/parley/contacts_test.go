@@ -203,6 +203,11 @@ func TestContactsOfPrograms(t *testing.T) {
 	// The account.
 	c.ask("POST", path+"/messages", `{"text":"We close in five minutes","as":"system"}`, 201, nil)
 	hears(anna, "[parley] We close in five minutes")
+	anna.send("<message type='chat' to='%s'><body>!history</body></message>", address) // in which nobody speaks for Mia
+	anna.until("what was said", func(x *tree) bool {
+		text := x.child("body").text()
+		return strings.Contains(text, " Mia <b>: Where is my order?\n") && strings.Contains(text, " [bot]: One moment") && strings.Contains(text, " [parley]: We close in")
+	})
 	c.ask("POST", path+"/notes", `{"text":"A good customer","as":"system"}`, 200, nil)
 	hears(anna, "note of system: A good customer")
 	c.ask("POST", path+"/transfer", `{"agent":"ben","group":"billing"}`, 422, nil)

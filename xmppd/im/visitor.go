@@ -30,12 +30,9 @@ func (v *Viewer) Seen(actor store.AgentID, m *store.Message) store.Message {
 	}
 	seen := *m
 	seen.From, seen.To = contact, v.Bare
-	who := ""
-	switch local, resource := split(m.From); {
-	case actor != 0:
-		who = local
-	case resource == BotResource, resource == ServerResource:
-		who = resource
+	who := Program(m)
+	if actor != 0 {
+		who, _ = split(m.From)
 	}
 	st, err := wire.ParseInner(m.Decls, m.Inner)
 	if err != nil {
@@ -54,6 +51,14 @@ func (v *Viewer) Seen(actor store.AgentID, m *store.Message) store.Message {
 		seen.Inner = append(seen.Inner, "<request xmlns='"+nsReceipts+"'/><markable xmlns='"+nsMarkers+"'/>"...) // XEP-0184 §5, XEP-0333 §4
 	}
 	return seen
+}
+
+// Program is what a program is called that has said something in a contact: "bot", or "parley" for the server; "" if it was no program.
+func Program(m *store.Message) string {
+	if _, resource := split(m.From); resource == BotResource || resource == ServerResource {
+		return resource
+	}
+	return ""
 }
 
 // passes says whether a child of a message is for others than its sender's devices. What shows the text in another way
