@@ -19,7 +19,7 @@ const controlName = "parley"
 // controls are what agents can ask of the desk, by name.
 var controls = map[string]command{
 	"queue":    {"", "who waits", (*order).queue},
-	"next":     {"", "take who has waited longest", (*order).next},
+	"next":     {"", "take who comes first", (*order).next},
 	"take":     {"id", "take that chat", (*order).take},
 	"pause":    {"[why]", "no more chats for now", (*order).pause},
 	"ready":    {"", "chats again", (*order).ready},

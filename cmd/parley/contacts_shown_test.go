@@ -15,7 +15,7 @@ var contactShown = []struct {
 	tests []string
 }{
 	{"one address for each contact, which is gone when it is over", []string{"91-a-visitor", "92-handed-over", "96-in-the-list"}, nil},
-	{"the server names, groups and removes it in the roster", []string{"91-a-visitor", "96-in-the-list"}, nil},
+	{"the server names, groups and removes it in the roster", []string{"91-a-visitor", "96-in-the-list", "118-only-what-is-new"}, nil},
 	{"its presence", []string{"91-a-visitor", "93-forms-and-time"}, nil},
 	{"an offer", []string{"91-a-visitor", "98-strangers-words"}, nil},
 	{"the first reply accepts, and who is slower is told", []string{"91-a-visitor", "94-nothing-by-mistake"},
