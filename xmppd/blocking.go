@@ -87,8 +87,11 @@ func (s *Session) blocking(st *wire.Stanza, c *wire.Child, set bool) {
 		return
 	}
 	s.meetings(p)
-	if name == "block" {
-		s.agent.quits()
+	if v := s.agent.account.support; v != nil {
+		if name == "block" {
+			s.agent.quits()
+		}
+		v.rearrange(s.agent)
 	}
 }
 

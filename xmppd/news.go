@@ -55,6 +55,8 @@ func (p *support) news(ch *desk.Change, id store.AgentID) string {
 			return "This chat was closed."
 		case e.Kind == store.KindContactClosed:
 			return "This chat was closed: " + im.OneLine(e.Why, maxField) + "."
+		case e.Kind == store.KindContactTransferred && id == e.Actor && c.Owner != id: // who reads along, too: others have their farewell
+			return p.account.nameOf(c.Owner) + " has this chat now"
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Was != nil && ch.Was.State.Owned():
 			return "This chat is yours now; " + p.account.nameOf(ch.Was.Owner) + " had it before. !history shows what was said."
 		case e.Kind == store.KindContactAssigned && id == e.Actor && ch.Said == nil: // else she knows, having replied

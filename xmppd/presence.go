@@ -129,6 +129,7 @@ func (s *Session) available(st *wire.Stanza) {
 	if first {
 		s.meet()
 		s.meetVisitors()
+		g.quits() // what could not be kept when she blocked them, or the server was killed before
 		s.askAgain()
 	}
 	g.tellDesk()

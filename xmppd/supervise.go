@@ -39,14 +39,15 @@ func watchable(c *desk.Contact) bool {
 	return c.State.Owned() || c.State == desk.Closed && c.Owner != 0
 }
 
-// sees are the agents in whose lists a contact is: those whom it concerns, and who read along. p.showing is held.
+// sees are the agents in whose lists a contact is: those whom it concerns, and who read along, unless they have blocked its visitor
+// (XEP-0191). p.showing is held.
 func (p *support) sees(c *desk.Contact) []store.AgentID {
 	list := c.Sees()
 	if len(p.watching) == 0 || !watchable(c) {
 		return list
 	}
 	for id := range p.watching {
-		if !slices.Contains(list, id) {
+		if g := p.account.byID(id); g != nil && !slices.Contains(list, id) && !g.blocks(p.jid(c)) {
 			list = append(list, id)
 		}
 	}
@@ -80,15 +81,37 @@ func (p *support) watch(g *agent, on bool) {
 	default:
 		delete(p.watching, g.id)
 	}
+	p.arrange(g)
+}
+
+// arrange shows an agent what she sees now, and takes all else out of her list: also what is over, or is nobody's any more, since a
+// change that the dispatcher has on its way says farewell only to those who see it still. p.showing is held.
+func (p *support) arrange(g *agent) {
+	sees := make(map[string]bool)
 	for _, c := range p.contacts.Contacts() {
-		switch {
-		case !watchable(c) || slices.Contains(c.Sees(), g.id):
-		case on:
+		if slices.Contains(p.sees(c), g.id) {
+			sees[p.jid(c)] = true
 			g.showContact(p.shownTo(g.id, c))
-		default:
-			g.parted(c.ID)
-			g.hideContact(p.jid(c))
 		}
+	}
+	shown := g.visitors.Load()
+	if shown == nil {
+		return
+	}
+	for _, v := range shown.list {
+		if !sees[v.jid] {
+			g.parted(v.id)
+			g.hideContact(v.jid)
+		}
+	}
+}
+
+// rearrange takes the visitors whom an agent has blocked out of what she reads along with, and puts back those whom she has no more.
+func (p *support) rearrange(g *agent) {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	if !p.watching[g.id].IsZero() {
+		p.arrange(g)
 	}
 }
 
@@ -107,25 +130,32 @@ func (p *support) lets(g *agent, on bool) error {
 	return err
 }
 
-// resumeWatching takes up who read along before the restart, and may still.
+// resumeWatching takes up who read along before the restart, and may still: of who may not it is forgotten, so that she has to ask
+// anew where she may again. What can't be read of one agent keeps no account from beginning.
 func (p *support) resumeWatching(ctx context.Context) error {
 	agents, err := p.account.store.Agents(ctx)
 	if err != nil {
 		return fmt.Errorf("list agents: %w", err)
 	}
 	for _, g := range agents {
-		if g.Disabled || !p.supervises(g.Role) {
-			continue
-		}
-		value, err := p.account.store.OwnNamed(ctx, g.ID, store.OwnWatching, "")
-		if err != nil {
-			return fmt.Errorf("read who reads along: %w", err)
-		}
-		if value != nil {
-			p.watching[g.ID] = time.Now()
+		if err := p.resumes(ctx, &g); err != nil {
+			p.account.log.Warn("whether an agent reads along is not known: she does not", "agent", g.Name, "err", err)
 		}
 	}
 	return nil
+}
+
+func (p *support) resumes(ctx context.Context, is *store.Agent) error {
+	value, err := p.account.store.OwnNamed(ctx, is.ID, store.OwnWatching, "")
+	switch g := p.account.byID(is.ID); {
+	case err != nil || value == nil:
+		return err
+	case g == nil || !p.supervises(is.Role):
+		return p.account.store.KeepOwn(ctx, store.Own{Agent: is.ID, Part: store.OwnWatching})
+	default:
+		p.watching[is.ID] = time.Now()
+		return g.know(ctx) // whom she has blocked
+	}
 }
 
 // RoleChanged ends an agent's reading along where she may do that no longer.
@@ -167,7 +197,7 @@ func (o *order) watchAll() (string, error) {
 				switch {
 				case err != nil:
 					return err
-				case !p.supervises(is.Role):
+				case is.ID != g.id || is.Disabled || !p.supervises(is.Role):
 					return ErrNotSupervisor
 				}
 				return p.lets(g, true)

@@ -318,7 +318,7 @@ func (p *support) passOn(c *desk.Contact, g *agent) {
 		p.contacts.Leave(c.ID, id, nil)
 	case c.State == desk.Closed && c.Owner == id:
 		p.contacts.Finish(c.ID, id, nil)
-	case p.watches(c, id):
+	case p.watches(c, id) && !g.blocks(p.jid(c)):
 		g.hear(p.tells(c, g, "You read along with all chats: watch off, written to "+p.desk()+", ends it."))
 		g.again(p.jid(c))
 	}
