@@ -170,12 +170,22 @@ func (c *courier) bringFile(ctx context.Context, name string, unread *unread) er
 	return nil
 }
 
+// A missing is since when a file is missed, and how often that was seen.
+type missing struct {
+	Since time.Time `json:"since"`
+	Seen  int       `json:"seen"`
+}
+
+// minSeen is how often a file must be missed before it goes: a clock that is ahead for a moment, while a disk is not there, is no
+// reason. A day lies between, or a restart.
+const minSeen = 7
+
 // pruneFiles deletes files that have not been here for as long as copies of data are kept. When they were missed first
 // is kept in the spool; where that is lost they stay for longer.
 func (c *courier) pruneFiles(ctx context.Context, now time.Time) error {
 	sum := sha256.Sum256([]byte(c.target.Name()))
 	notes := c.k.spool.path("missed-" + hex.EncodeToString(sum[:8]) + ".json")
-	missed, still := make(map[string]time.Time), make(map[string]time.Time)
+	missed, still := make(map[string]missing), make(map[string]missing)
 	text, err := os.ReadFile(notes)
 	if err == nil {
 		err = json.Unmarshal(text, &missed)
@@ -192,11 +202,12 @@ func (c *courier) pruneFiles(ctx context.Context, now time.Time) error {
 		if _, err := os.Lstat(where); !known || !isMissing(err) {
 			return
 		}
-		since, noted := missed[name]
+		is, noted := missed[name]
 		if !noted {
-			since = now
+			is.Since = now
 		}
-		if still[name] = since; now.Sub(since) > c.k.cfg.KeepData {
+		is.Seen++
+		if still[name] = is; is.Seen > minSeen && now.Sub(is.Since) > c.k.cfg.KeepData {
 			old = append(old, name)
 		}
 	})

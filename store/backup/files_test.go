@@ -155,6 +155,37 @@ func TestFilesGoInTime(t *testing.T) {
 	}
 }
 
+// A disk that is not there for some days takes nothing from the targets, though the clock is a year ahead at times.
+func TestFilesStayWhileTheirDiskIsGone(t *testing.T) {
+	p := newPlace(t, true)
+	p.keepData = 30 * 24 * time.Hour
+	p.keep()
+	p.send(oneFile, "a bill")
+	p.mustCopy(false)
+	here, there := p.path("data", "accounts", "desk", "files"), p.path("unmounted")
+	if err := os.Rename(here, there); err != nil {
+		t.Fatal(err)
+	}
+	const year = 366 * 24 * time.Hour
+	for _, d := range []time.Duration{25 * time.Hour, year, -year, 25 * time.Hour} {
+		p.later(d)
+		p.mustCopy(false)
+		if err := stat(p.onTarget(oneFile)); err != nil {
+			t.Fatalf("after %v: %v", d, err)
+		}
+	}
+	if err := os.Rename(there, here); err != nil {
+		t.Fatal(err)
+	}
+	p.later(25 * time.Hour)
+	p.mustCopy(false)
+	p.later(year) // the days before count no more
+	p.mustCopy(false)
+	if q, _ := p.restore(time.Time{}); q.received(oneFile) != "a bill" {
+		t.Error("it does not come back")
+	}
+}
+
 // A file that can't be read is told, and keeps neither the others from their copies nor what is too old from going.
 func TestFilesThatCannotBeRead(t *testing.T) {
 	p := newPlace(t, true)
