@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"parley.im/parley/store"
 	"parley.im/parley/xmppd/contact"
@@ -49,6 +50,7 @@ type agent struct {
 	delivery *im.Delivery  // nil until her first session
 	drain    *drain        // hands out the backlog, or nil
 	present  int           // available sessions
+	came     time.Time     // when the first of them came
 	comings  comings
 	lately   []store.ConversationID // contacts that she has seen and does not see any more
 	past     []pastStream           // streams that can't be resumed any more, the newest last

@@ -117,6 +117,7 @@ func (s *Session) available(st *wire.Stanza) {
 	s.mu.Unlock()
 	if first {
 		if g.present++; g.present == 1 {
+			g.came = time.Now()
 			g.tellComing()
 		}
 	}

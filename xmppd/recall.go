@@ -27,7 +27,12 @@ func (p *support) recall(ch *desk.Change, id store.AgentID) {
 	page := store.Page{Agent: id, With: ch.Is.ID, Before: kept[0].Ordinal, Max: recallMax, Backwards: true}
 	if ch.Was.OfferedTo(id) {
 		page.End = ch.Was.Offer.Since // from then on she has read along
-	} else if since := p.since(id); !since.IsZero() && len(ch.Was.Legs) > 0 { // and so has she who watches all chats
+	} else if since := p.since(id); !since.IsZero() && len(ch.Was.Legs) > 0 { // and so has she who watches all chats, while she is here
+		g.mu.Lock()
+		if g.came.After(since) {
+			since = g.came
+		}
+		g.mu.Unlock()
 		if page.End = since; ch.Was.Legs[0].From.After(since) {
 			page.End = ch.Was.Legs[0].From
 		}

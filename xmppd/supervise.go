@@ -218,6 +218,9 @@ func (o *order) takeOver() (string, error) {
 		return "This is for supervisors who read along: write watch on to " + o.support.desk() + " first.", nil
 	}
 	return "", o.recorded("contact.take-over", func(context.Context) error {
+		if o.support.since(o.agent.id).IsZero() { // any more
+			return ErrNotSupervisor
+		}
 		return wait(func(done desk.Done) { o.support.contacts.TakeOver(o.contact.ID, o.agent.id, done) })
 	})
 }
