@@ -107,6 +107,7 @@ func (s *Server) AddAccount(ctx context.Context, a Account) error {
 				g.tellDesk()
 			}
 		}
+		acct.support.begin()
 	}
 	a.Store.OnGroup(acct.groupDone)
 	s.mu.Lock()

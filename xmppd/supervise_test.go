@@ -24,6 +24,7 @@ func (d *office) serves(role string) *support {
 		d.t.Fatal(err)
 	}
 	d.account.support = p
+	p.begin()
 	return p
 }
 

@@ -62,10 +62,14 @@ func newSupport(ctx context.Context, a *account, from *Account) (*support, error
 			}
 		}
 	}
+	return p, nil
+}
+
+// begin lets time pass for contacts, once the account has its support.
+func (p *support) begin() {
 	run, end := context.WithCancel(context.Background())
 	p.end = end
-	a.server.aside(func() { p.contacts.Run(run) })
-	return p, nil
+	p.account.server.aside(func() { p.contacts.Run(run) })
 }
 
 // Contacts are those of an account; nil if it has none.

@@ -114,7 +114,7 @@ func (c *call) tellRestored(r *backup.Report) {
 	for _, a := range r.Accounts {
 		c.say("account %s: as it was at %s, %d records, %d conversations stay shredded", a.ID, a.Time.UTC().Format(time.RFC3339), a.Newest, a.Shredded)
 		if a.Missing > 0 {
-			c.say("account %s: %d files that people have sent are in no copy; 'parley verify' names them", a.ID, a.Missing)
+			c.say("account %s: %d files that people have sent are in no copy, or can't be read there; 'parley verify' names them", a.ID, a.Missing)
 		}
 		if a.Locked {
 			c.say("account %s: its keys are from %s; what was said in conversations that began after that cannot be read", a.ID, r.KeysTime.UTC().Format(time.RFC3339))

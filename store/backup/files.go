@@ -233,7 +233,7 @@ func (c *courier) pruneFiles(ctx context.Context, now time.Time) error {
 	return nil
 }
 
-// files brings an account's files back, and counts those that are in no copy.
+// files brings an account's files back, and counts those that are in no copy, or can't be read there.
 func (r *Restore) files(ctx context.Context, dataDir, account string) (missing int, err error) {
 	db, err := conn.Open(conn.Config{Path: filepath.Join(dataDir, "data.db"), ReadOnly: true})
 	if err != nil {
@@ -257,29 +257,35 @@ func (r *Restore) files(ctx context.Context, dataDir, account string) (missing i
 		if len(id) < 2 || !fileForm.MatchString(fileName(account, id)) {
 			return missing, fmt.Errorf("%q is no name of a file", id)
 		}
-		err := r.file(ctx, fileName(account, id), filepath.Join(dataDir, filesDir, id[:2], id))
-		if isMissing(err) {
-			missing++
-		} else if err != nil {
+		there, err := r.file(ctx, fileName(account, id), filepath.Join(dataDir, filesDir, id[:2], id))
+		if err != nil {
 			return missing, fmt.Errorf("file %s: %w", id, err)
+		}
+		if !there {
+			missing++
 		}
 	}
 	return missing, nil
 }
 
-func (r *Restore) file(ctx context.Context, name, to string) error {
+// file brings one back, if the target has it and gives it: what it does not give keeps nothing else from coming back.
+func (r *Restore) file(ctx context.Context, name, to string) (there bool, err error) {
 	in, err := r.Data.Get(ctx, name)
 	if err != nil {
-		return err
+		return false, ctx.Err()
 	}
 	defer in.Close()
 	if err := conn.MakeDir(filepath.Dir(to)); err != nil {
-		return err
+		return false, err
 	}
 	w, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = io.Copy(w, &untilDone{ctx, in})
-	return errors.Join(err, w.Sync(), w.Close())
+	from := &noting{r: in}
+	_, err = io.Copy(w, &untilDone{ctx, from})
+	if err = errors.Join(err, w.Sync(), w.Close()); from.err != nil && ctx.Err() == nil {
+		return false, os.Remove(to)
+	}
+	return err == nil, err
 }

@@ -103,12 +103,12 @@ func TestFilesFollow(t *testing.T) {
 	if trouble := p.copy(false); trouble["data-a"] == nil || len(trouble) != 1 {
 		t.Errorf("there is trouble with %v", trouble)
 	}
-	if err := os.Remove(in); err != nil {
-		t.Fatal(err)
-	}
-	report, err := p.back(nil)
+	report, err := p.back(nil) // from where it can't even be looked for
 	if err != nil || report.Accounts[0].Newest == 0 || report.Accounts[0].Missing != 1 {
 		t.Errorf("back comes %+v (%v)", report, err)
+	}
+	if err := os.Remove(in); err != nil {
+		t.Fatal(err)
 	}
 	p.mustCopy(false)
 	if q, r := p.restore(time.Time{}); q.all(0) != "one" || q.received(oneFile) != "a bill" || r.Accounts[0].Missing != 0 {

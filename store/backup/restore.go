@@ -52,7 +52,8 @@ type AccountReport struct {
 	Time     time.Time // what was kept before is there
 	Newest   int64     // ordinal
 	Shredded int       // conversations that are not, or no more, there
-	// Missing are files that people have sent and that are in no copy, perhaps since they came just before it.
+	// Missing are files that people have sent and that are in no copy, perhaps since they came just before it, or that
+	// can't be read there.
 	Missing int
 	// Locked says that the keys are older than the data: what was said in conversations
 	// that began between cannot be read.
