@@ -1,6 +1,10 @@
 package visit
 
-import "time"
+import (
+	"time"
+
+	"parley.im/parley/xmppd/desk"
+)
 
 // SetWriteTime changes how long a client may take to read. It is for a Server without visitors.
 func (s *Server) SetWriteTime(d time.Duration) { s.writeTime = d }
@@ -18,6 +22,15 @@ func (s *Server) Beat() {
 	for range 2 {
 		for slot := range slots {
 			s.wheel.turn(slot)
+		}
+	}
+}
+
+// Behind has an account take a contact for what it was, as if it had not heard of more.
+func (s *Server) Behind(account string, c *desk.Contact) {
+	for _, a := range s.all() {
+		if a.ID == account {
+			a.talkOf(c).becomes(c)
 		}
 	}
 }

@@ -163,7 +163,10 @@ func (t *talk) dress(ctx context.Context, list []*news) {
 			n.From.Name, n.From.Avatar = f.Name, f.Avatar
 		}
 		if c := n.Contact; c != nil && c.Agent != nil {
-			*c.Agent = who(t.account.face(ctx, t.who(c.Agent.Name)))
+			// The talk may not have heard of what the store has already.
+			f := t.account.face(ctx, cmp.Or(n.agent, t.who(c.Agent.Name)))
+			f.Name = cmp.Or(f.Name, named(c.Agent.Name))
+			*c.Agent = who(f)
 		}
 	}
 }

@@ -119,6 +119,26 @@ func TestFaces(t *testing.T) {
 	}
 }
 
+// A page may read that somebody has its chat before the server tells of it: it says who all the same.
+func TestWhoHasItIsNamed(t *testing.T) {
+	s := newShop(t)
+	s.agent("anna.rossi")
+	is := s.open(J{"text": "Hello"})
+	mia := s.comes(is.Token, 0)
+	mia.until("message")
+	s.offered(is.Contact.ID)
+	before, err := s.contacts.ByAddress(is.Contact.ID)
+	s.must(err)
+	s.say("anna.rossi", is.Contact.ID, "a1", "It is me.")
+	mia.state("active")
+	s.server.Behind("desk", before)
+	again := s.comes(is.Token, 0)
+	again.until("message")
+	if f := again.state("active"); f.Contact.Agent == nil || f.Contact.Agent.Name != "Anna Rossi" {
+		t.Errorf("the chat is with %+v", f.Contact.Agent)
+	}
+}
+
 // What is no picture, or too large, or tells more than it shows, is not shown.
 func TestPictures(t *testing.T) {
 	s := newShop(t, stopped)

@@ -15,7 +15,7 @@ import (
 type news struct {
 	n int64
 	frame
-	agent store.AgentID // who has said it, if an agent did
+	agent store.AgentID // who has said it, if an agent did, or has the contact from here on
 	mine  string        // the id that a visitor's client gave what it says
 	last  bool          // nothing comes after it
 }
@@ -49,6 +49,9 @@ func newsOf(e *store.Entry) *news {
 	default:
 		at := e.At.UTC()
 		n.frame = frame{Type: "state", Seq: e.N, At: &at, Contact: seen(&t.Contact)}
+		if e.Kind == store.KindContactAssigned {
+			n.agent = e.Actor
+		}
 	}
 	return n
 }
