@@ -149,8 +149,7 @@ func (g *agent) showContact(c *shownContact) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	before := g.visitors.Load().find(c.jid)
-	asked := c.offer != nil && (before == nil || before.offer == nil)
-	if before != nil && string(before.item) == string(c.item) && string(before.presence) == string(c.presence) && !asked && c.offer != nil == (before.offer != nil) {
+	if before != nil && string(before.item) == string(c.item) && string(before.presence) == string(c.presence) && (before.offer == nil) == (c.offer == nil) {
 		return
 	}
 	g.visitors.Store(g.visitors.Load().with(c.jid, c))
@@ -160,7 +159,7 @@ func (g *agent) showContact(c *shownContact) {
 	if before == nil || string(before.presence) != string(c.presence) {
 		g.presenceLocked(c.presence)
 	}
-	if asked {
+	if c.offer != nil && (before == nil || before.offer == nil) {
 		g.hearLocked(c.offer)
 	}
 }

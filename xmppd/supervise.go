@@ -34,16 +34,11 @@ func (o *order) recorded(action string, do func(context.Context) error) error {
 	return o.support.record(ctx, d, do)
 }
 
-// watchable says whether those who read along see a contact: while an agent has it, and until it is finalized.
-func watchable(c *desk.Contact) bool {
-	return c.State.Owned() || c.State == desk.Closed && c.Owner != 0
-}
-
 // sees are the agents in whose lists a contact is: those whom it concerns, and who read along, unless they have blocked its visitor
-// (XEP-0191). p.showing is held.
+// (XEP-0191). These see what an agent has, or writes up. p.showing is held.
 func (p *support) sees(c *desk.Contact) []store.AgentID {
 	list := c.Sees()
-	if len(p.watching) == 0 || !watchable(c) {
+	if len(p.watching) == 0 || !c.Held() {
 		return list
 	}
 	for id := range p.watching {
@@ -63,7 +58,7 @@ func (p *support) since(id store.AgentID) time.Time {
 
 // watches says whether the agent sees the contact only because she reads along.
 func (p *support) watches(c *desk.Contact, id store.AgentID) bool {
-	return watchable(c) && !c.With(id) && !c.OfferedTo(id) && c.Owner != id && !p.since(id).IsZero()
+	return c.Held() && !c.With(id) && !c.OfferedTo(id) && c.Owner != id && !p.since(id).IsZero()
 }
 
 // desk is where agents talk with the desk itself.

@@ -333,8 +333,11 @@ func (g *agent) quits() {
 	}
 	p := g.account.support
 	for _, v := range shown.list {
+		if !g.blocks(v.jid) {
+			continue
+		}
 		c, err := p.contacts.Contact(v.id)
-		if err != nil || !g.blocks(v.jid) {
+		if err != nil {
 			continue
 		}
 		if c.State.Owned() && c.Owner == g.id {

@@ -94,7 +94,7 @@ func (k *Contacts) batch(ch *desk.Change, conv store.Conversation) (*store.Batch
 
 // readers are the agents in whose archives a contact is: who have it, or were invited, and who writes it up. Finalized, it is in none.
 func readers(c *desk.Contact) (list []store.AgentID) {
-	if c.State.Owned() || c.State == desk.Closed && c.Owner != 0 {
+	if c.Held() {
 		list = append(list, c.Owner)
 	}
 	return append(list, c.Guests...)

@@ -122,6 +122,11 @@ func (c *Contact) OfferedTo(agent store.AgentID) bool {
 	return c.Offer != nil && slices.Contains(c.Offer.To, agent)
 }
 
+// Held says whether there is an agent whose it is: who has it or, after it was closed, writes up what it was about.
+func (c *Contact) Held() bool {
+	return c.State.Owned() || c.State == Closed && c.Owner != 0
+}
+
 // Sees are the agents in whose lists the contact is: who have it, were invited, or are asked.
 // After it was closed its agent sees it until it is finalized.
 func (c *Contact) Sees() []store.AgentID {
@@ -129,7 +134,7 @@ func (c *Contact) Sees() []store.AgentID {
 		return nil
 	}
 	var list []store.AgentID
-	if c.State.Owned() || c.State == Closed && c.Owner != 0 {
+	if c.Held() {
 		list = append(list, c.Owner)
 	}
 	list = append(list, c.Guests...)

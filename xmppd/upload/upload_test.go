@@ -239,7 +239,7 @@ func TestRefusingLeavesNothing(t *testing.T) {
 	}
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
-		t.Skip(err) // only Linux tells
+		t.Skip("no /proc here to see open files in")
 	}
 	for _, fd := range open {
 		if path, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(path, filepath.Join(s.dir, "files")) {
